@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PXEGATE_CONTROLLER_APP_CONTROL_BACKEND_H_
+#define PXEGATE_CONTROLLER_APP_CONTROL_BACKEND_H_
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/base/clock.h"
+#include "controller/base/result.h"
+#include "controller/core/policy.h"
+#include "controller/driver/filter_driver.h"
+#include "controller/driver/filter_host.h"
+
+namespace pxegate {
+
+// How one source of truth (Ironic, ironic-inspector) answered lately.
+struct SourceStatus {
+  std::string name;      // "ironic", "inspector"
+  std::string endpoint;  // URL, without credentials
+  std::optional<WallTime> last_success;
+  std::string last_error;  // of the latest request that failed; empty: none
+  std::optional<WallTime> last_error_at;
+  unsigned consecutive_failures = 0;  // 0: the latest request succeeded
+
+  bool operator==(const SourceStatus&) const = default;
+};
+
+// What the controller knows of itself at one instant.
+struct ControllerStatus {
+  std::string version;
+  std::int64_t pid = 0;
+  WallTime started;
+  FilterState state = FilterState::kUninitialized;
+  DriverStatus driver;
+  // The driver's latest error; empty once it works again.
+  std::string driver_error;
+
+  // A complete list was enforced at least once since the start.
+  bool synced = false;
+  std::optional<WallTime> last_full_sync;   // complete list read, enforced
+  std::optional<WallTime> last_poll;        // node states read, enforced
+  std::optional<WallTime> last_change;      // the policy last changed
+  std::chrono::milliseconds full_sync_took{0};
+  std::chrono::seconds full_sync_every{0};  // sync_period, stretched
+  std::chrono::seconds poll_interval{0};
+  // The policy in force is older than it may get: a source or the driver has
+  // been failing for longer than three poll intervals (at least 10 s).
+  bool stale = false;
+
+  std::vector<SourceStatus> sources;
+  std::size_t nodes = 0;
+  std::size_t ports = 0;
+  std::size_t being_inspected = 0;  // nodes
+  std::size_t allowed = 0;          // entries of the policy
+  std::size_t denied = 0;
+  Verdict unknown = Verdict::kDeny;
+
+  // Exit status 0 of `pxegate status`.
+  bool healthy() const {
+    return synced && !stale && state == FilterState::kInitialized &&
+           driver.healthy;
+  }
+};
+
+// The policy in force with what it was computed from. Shared, immutable.
+struct PolicyInForce {
+  std::shared_ptr<const Inventory> inventory;  // never null
+  std::shared_ptr<const Policy> policy;        // never null
+  PolicyOptions options;
+  // When Ironic last confirmed it; nullopt before the first complete sync.
+  std::optional<WallTime> as_of;
+};
+
+struct SyncOutcome {
+  SyncReport report;  // sums over the syncs done
+  std::chrono::milliseconds took{0};
+};
+
+// What the control API asks of the controller. Thread-safe; only sync()
+// blocks.
+class ControlBackend {
+ public:
+  virtual ~ControlBackend() = default;
+
+  virtual ControllerStatus status() const = 0;
+  virtual PolicyInForce policy() const = 0;
+  virtual Result<Observations> observe() const = 0;
+
+  // Lists everything from Ironic and enforces it, now; returns when that is
+  // done or failed. kUnavailable after `timeout`: the sync goes on.
+  virtual Result<SyncOutcome> sync(std::chrono::milliseconds timeout) = 0;
+};
+
+}  // namespace pxegate
+
+#endif  // PXEGATE_CONTROLLER_APP_CONTROL_BACKEND_H_

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/base/command_runner.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string_view>
+
+#include "controller/base/fd.h"
+#include "controller/base/text.h"
+
+extern char** environ;
+
+namespace pxegate {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+struct Pipe {
+  UniqueFd read;
+  UniqueFd write;
+};
+
+Result<Pipe> make_pipe() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno("pipe", errno);
+  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+// posix_spawn's two structs with their clean-up.
+struct SpawnSettings {
+  SpawnSettings() {
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawnattr_init(&attributes);
+  }
+  ~SpawnSettings() {
+    ::posix_spawn_file_actions_destroy(&actions);
+    ::posix_spawnattr_destroy(&attributes);
+  }
+  SpawnSettings(const SpawnSettings&) = delete;
+  SpawnSettings& operator=(const SpawnSettings&) = delete;
+
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+};
+
+Result<pid_t> spawn(const Command& command, int in, int out, int err) {
+  SpawnSettings settings;
+  ::posix_spawn_file_actions_adddup2(&settings.actions, in, STDIN_FILENO);
+  ::posix_spawn_file_actions_adddup2(&settings.actions, out, STDOUT_FILENO);
+  ::posix_spawn_file_actions_adddup2(&settings.actions, err, STDERR_FILENO);
+  ::posix_spawn_file_actions_addclosefrom_np(&settings.actions,
+                                             STDERR_FILENO + 1);
+  sigset_t none;
+  sigset_t all;
+  ::sigemptyset(&none);
+  ::sigfillset(&all);
+  ::posix_spawnattr_setsigmask(&settings.attributes, &none);
+  ::posix_spawnattr_setsigdefault(&settings.attributes, &all);
+  ::posix_spawnattr_setpgroup(&settings.attributes, 0);
+  ::posix_spawnattr_setflags(&settings.attributes,
+                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+                                 POSIX_SPAWN_SETPGROUP);
+  std::vector<char*> argv;
+  for (const std::string& word : command.argv) {
+    argv.push_back(const_cast<char*>(word.c_str()));
+  }
+  argv.push_back(nullptr);
+  pid_t pid = -1;
+  const int errnum = ::posix_spawnp(&pid, argv[0], &settings.actions,
+                                    &settings.attributes, argv.data(), environ);
+  if (errnum != 0) {
+    return fail_errno("cannot run " + quoted(command.argv[0]), errnum);
+  }
+  return pid;
+}
+
+// Reads what is there; closes `fd` at its end. What exceeds the cap is read
+// and dropped, so that the child never blocks on us.
+void drain(UniqueFd& fd, std::string& into) {
+  std::array<char, 16384> chunk{};
+  const ssize_t n = ::read(fd.get(), chunk.data(), chunk.size());
+  if (n > 0) {
+    const auto room = kMaxCommandOutput - into.size();
+    into.append(chunk.data(), std::min(static_cast<std::size_t>(n), room));
+  } else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
+    fd.reset();
+  }
+}
+
+// Writes as much of `rest` as the pipe takes; closes `fd` when done, or when
+// the child does not read it.
+void feed(UniqueFd& fd, std::string_view& rest) {
+  const ssize_t n = ::write(fd.get(), rest.data(), rest.size());
+  if (n > 0) rest.remove_prefix(static_cast<std::size_t>(n));
+  const bool broken = n < 0 && errno != EINTR && errno != EAGAIN;
+  if (rest.empty() || broken) fd.reset();
+}
+
+// A child may close its input early; that must be EPIPE here, not a signal.
+// sigaction would change the process, so the signal is blocked for the
+// calling thread and a pending one is taken back.
+class SigpipeGuard {
+ public:
+  SigpipeGuard() {
+    ::sigemptyset(&pipe_);
+    ::sigaddset(&pipe_, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~SigpipeGuard() {
+    const timespec now{};
+    while (::sigtimedwait(&pipe_, nullptr, &now) > 0) {
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  SigpipeGuard(const SigpipeGuard&) = delete;
+  SigpipeGuard& operator=(const SigpipeGuard&) = delete;
+
+ private:
+  sigset_t pipe_{};
+  sigset_t before_{};
+};
+
+int wait_for(pid_t pid) {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFSIGNALED(status)) return 128 + WTERMSIG(status);
+  return WEXITSTATUS(status);
+}
+
+}  // namespace
+
+Result<CommandOutput> SystemCommandRunner::run(const Command& command) {
+  if (command.argv.empty()) {
+    return fail("empty command", ErrorCode::kInvalid);
+  }
+  auto in = make_pipe();
+  if (!in) return fail(in.error());
+  auto out = make_pipe();
+  if (!out) return fail(out.error());
+  auto err = make_pipe();
+  if (!err) return fail(err.error());
+  ::fcntl(in->write.get(), F_SETFL, O_NONBLOCK);
+
+  const SigpipeGuard guard;
+  const auto deadline = steady_clock::now() + command.timeout;
+  auto pid = spawn(command, in->read.get(), out->write.get(), err->write.get());
+  if (!pid) return fail(pid.error());
+  in->read.reset();
+  out->write.reset();
+  err->write.reset();
+
+  CommandOutput result;
+  std::string_view rest = command.input;
+  if (rest.empty()) in->write.reset();
+  // The output pipes end when the child and all that inherited them ended.
+  while (out->read || err->read) {
+    const auto left = std::chrono::duration_cast<milliseconds>(
+        deadline - steady_clock::now());
+    std::array<pollfd, 3> watched = {{{out->read.get(), POLLIN, 0},
+                                      {err->read.get(), POLLIN, 0},
+                                      {in->write.get(), POLLOUT, 0}}};
+    const int ready =
+        left.count() <= 0
+            ? 0
+            : ::poll(watched.data(), watched.size(),
+                     static_cast<int>(std::min<std::int64_t>(left.count(),
+                                                             60'000)));
+    if (ready == 0 && steady_clock::now() >= deadline) {
+      ::kill(-*pid, SIGKILL);
+      wait_for(*pid);
+      return fail(fmt::format("{} did not end within {} ms and was killed",
+                              quoted(command.argv[0]),
+                              command.timeout.count()),
+                  ErrorCode::kUnavailable);
+    }
+    if (ready <= 0) continue;
+    if (watched[0].revents != 0) drain(out->read, result.out);
+    if (watched[1].revents != 0) drain(err->read, result.err);
+    if (watched[2].revents != 0) feed(in->write, rest);
+  }
+  result.exit_status = wait_for(*pid);
+  return result;
+}
+
+}  // namespace pxegate

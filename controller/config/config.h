@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PXEGATE_CONTROLLER_CONFIG_CONFIG_H_
+#define PXEGATE_CONTROLLER_CONFIG_CONFIG_H_
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace pxegate {
+
+enum class AuthType { kNone, kHttpBasic };
+enum class XdpMode { kAuto, kNative, kSkb };
+enum class OnExit { kKeep, kDetach };
+
+// How to reach one OpenStack service: [ironic] and [inspector], option names
+// of keystoneauth.
+struct ServiceConfig {
+  AuthType auth_type = AuthType::kNone;
+  std::string endpoint_override;  // empty: not configured
+  std::string username;
+  std::string password;  // secret: never logged, not in config dumps
+  std::string cafile;    // empty: the system's
+  std::string certfile;
+  std::string keyfile;
+  bool insecure = false;
+  std::chrono::seconds timeout{30};
+
+  bool operator==(const ServiceConfig&) const = default;
+};
+
+// Every setting, typed and checked. Defaults, ranges and help stand in the
+// option table (options.h) and nowhere else: what is here is overwritten by
+// the table's defaults on load. A plain value.
+struct Config {
+  // [DEFAULT]
+  bool debug = false;
+  std::string log_file;  // empty: standard error
+
+  struct PxeFilter {
+    std::string driver;
+    std::chrono::seconds sync_period{};
+    std::chrono::seconds poll_interval{};
+    bool deny_unknown_macs = false;
+    std::vector<std::string> supported_inspect_interfaces;
+    std::vector<std::string> open_provision_states;
+    bool skip_managed = false;
+    bool operator==(const PxeFilter&) const = default;
+  } pxe_filter;
+
+  ServiceConfig ironic;
+  ServiceConfig inspector;
+
+  struct Xdp {
+    std::vector<std::string> interfaces;
+    XdpMode mode = XdpMode::kAuto;
+    OnExit on_exit = OnExit::kKeep;
+    std::string pin_path;
+    std::uint32_t max_clients = 0;
+    bool operator==(const Xdp&) const = default;
+  } xdp;
+
+  struct Api {
+    std::string socket;
+    std::string listen;  // "address:port"; empty: no TCP
+    bool operator==(const Api&) const = default;
+  } api;
+
+  // [auto_discovery] enabled, or [processing] node_not_found_hook not empty.
+  bool discovery = false;
+
+  bool operator==(const Config&) const = default;
+};
+
+}  // namespace pxegate
+
+#endif  // PXEGATE_CONTROLLER_CONFIG_CONFIG_H_

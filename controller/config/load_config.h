@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PXEGATE_CONTROLLER_CONFIG_LOAD_CONFIG_H_
+#define PXEGATE_CONTROLLER_CONFIG_LOAD_CONFIG_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "controller/base/result.h"
+#include "controller/config/config.h"
+
+namespace pxegate {
+
+inline constexpr std::string_view kDefaultConfigFile =
+    "/etc/pxegate/pxegate.conf";
+
+// --config-file and --config-dir as OpenStack services have them.
+struct ConfigSources {
+  std::vector<std::string> files;  // in order, later wins
+  std::string dir;  // its *.conf files, sorted, after `files`; empty: none
+};
+
+struct LoadedConfig {
+  Config config;
+  // What the operator should know though nothing is wrong enough to stop:
+  // unknown options with the nearest name, deprecated names. Each says file,
+  // line and option.
+  std::vector<std::string> warnings;
+  // The files read, in order.
+  std::vector<std::string> files;
+};
+
+// Reads and checks everything. On failure the message lists every problem
+// found, one a line, each with file, line, option and what was expected
+// (kInvalid; kNotFound or kPermission where a file could not be read).
+// Secrets never appear in messages.
+Result<LoadedConfig> load_config(const ConfigSources& sources);
+
+// The sample configuration: every option of the table with its help, type,
+// default and choices, commented out, but for `driver = xdp`. Loads without
+// warnings.
+std::string sample_config();
+
+}  // namespace pxegate
+
+#endif  // PXEGATE_CONTROLLER_CONFIG_LOAD_CONFIG_H_

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/core/policy.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace pxegate {
+namespace {
+
+struct RuleInfo {
+  Rule rule;
+  Verdict verdict;
+  std::string_view name;
+  std::string_view sentence;
+};
+
+constexpr std::array<RuleInfo, kRuleCount> kRules = {{
+    {Rule::kBeingInspected, Verdict::kAllow, "being_inspected",
+     "its node is being inspected"},
+    {Rule::kIntrospected, Verdict::kAllow, "introspected",
+     "ironic-inspector lists its node as being introspected"},
+    {Rule::kManagedNotYetKnown, Verdict::kAllow, "managed_not_yet_known",
+     "its node is starting inspection and Ironic has not yet said who "
+     "manages its boot"},
+    {Rule::kManagedSkipped, Verdict::kDeny, "managed_skipped",
+     "Ironic itself manages the boot of this inspection, and skip_managed is "
+     "set"},
+    {Rule::kNotInspected, Verdict::kDeny, "not_inspected",
+     "its node is in Ironic and is not being inspected"},
+    {Rule::kUnsupportedInterface, Verdict::kDeny, "unsupported_interface",
+     "its node is being inspected by an inspect_interface that is not in "
+     "supported_inspect_interfaces"},
+    {Rule::kNodeMissing, Verdict::kDeny, "node_missing",
+     "its port is in Ironic but its node is not in the list of nodes"},
+    {Rule::kUnknownInspection, Verdict::kAllow, "unknown_inspection",
+     "Ironic does not know it, and some node is being inspected"},
+    {Rule::kUnknownDiscovery, Verdict::kAllow, "unknown_discovery",
+     "Ironic does not know it, and discovery is on"},
+    {Rule::kUnknownDenied, Verdict::kDeny, "unknown_denied",
+     "Ironic does not know it, and deny_unknown_macs is set"},
+    {Rule::kUnknownIdle, Verdict::kDeny, "unknown_idle",
+     "Ironic does not know it, no node is being inspected and discovery is "
+     "off"},
+}};
+
+constexpr bool rules_are_in_order() {
+  for (std::size_t i = 0; i < kRules.size(); ++i) {
+    if (static_cast<std::size_t>(kRules[i].rule) != i) return false;
+  }
+  return true;
+}
+static_assert(rules_are_in_order());
+
+const RuleInfo& info(Rule rule) {
+  return kRules[static_cast<std::size_t>(rule)];
+}
+
+bool contains(const std::vector<std::string>& list, std::string_view value) {
+  return std::ranges::find(list, value) != list.end();
+}
+
+// supported_inspect_interfaces and skip_managed speak of inspections only: a
+// node in `clean wait`, opened by open_provision_states, boots whatever its
+// inspect_interface is.
+bool is_inspection_state(std::string_view state) {
+  return state == "inspecting" || state == "inspect wait";
+}
+
+// Whether any node is being inspected, which opens the door to unknown
+// machines: the node may have no ports in Ironic yet.
+bool anything_inspected(const Inventory& inventory,
+                        const PolicyOptions& options) {
+  for (const std::string& uuid : inventory.introspected()) {
+    if (inventory.find_node(uuid) == nullptr) return true;
+  }
+  return std::ranges::any_of(inventory.nodes(), [&](const auto& item) {
+    const bool introspected = inventory.introspected().contains(item.first);
+    return verdict_of(decide_node(item.second, introspected, options)) ==
+           Verdict::kAllow;
+  });
+}
+
+Rule decide_port(const Port& port, const Inventory& inventory,
+                 const PolicyOptions& options) {
+  const bool introspected = inventory.introspected().contains(port.node_uuid);
+  const Node* node = inventory.find_node(port.node_uuid);
+  if (node != nullptr) return decide_node(*node, introspected, options);
+  return introspected ? Rule::kIntrospected : Rule::kNodeMissing;
+}
+
+Rule decide_unknown(const Inventory& inventory, const PolicyOptions& options) {
+  if (options.deny_unknown_macs) return Rule::kUnknownDenied;
+  if (options.discovery) return Rule::kUnknownDiscovery;
+  return anything_inspected(inventory, options) ? Rule::kUnknownInspection
+                                                : Rule::kUnknownIdle;
+}
+
+}  // namespace
+
+std::string_view to_string(Verdict verdict) {
+  return verdict == Verdict::kAllow ? "allow" : "deny";
+}
+std::string_view to_string(Rule rule) { return info(rule).name; }
+std::string_view describe(Rule rule) { return info(rule).sentence; }
+Verdict verdict_of(Rule rule) { return info(rule).verdict; }
+
+Result<> validate(const PolicyOptions& options) {
+  if (options.discovery && options.deny_unknown_macs) {
+    return fail(
+        "[pxe_filter] deny_unknown_macs = true contradicts discovery of "
+        "unknown nodes: unset it, or unset [auto_discovery] enabled and "
+        "[processing] node_not_found_hook",
+        ErrorCode::kInvalid);
+  }
+  return {};
+}
+
+Rule decide_node(const Node& node, bool introspected,
+                 const PolicyOptions& options) {
+  const bool inspection = is_inspection_state(node.provision_state);
+  if (options.skip_managed && inspection &&
+      node.inspector_manage_boot.value_or(false)) {
+    return Rule::kManagedSkipped;
+  }
+  if (introspected) return Rule::kIntrospected;
+  if (!contains(options.open_provision_states, node.provision_state)) {
+    return Rule::kNotInspected;
+  }
+  if (!inspection) return Rule::kBeingInspected;
+  if (!contains(options.supported_inspect_interfaces, node.inspect_interface)) {
+    return Rule::kUnsupportedInterface;
+  }
+  if (options.skip_managed && !node.inspector_manage_boot &&
+      node.provision_state == "inspecting") {
+    return Rule::kManagedNotYetKnown;
+  }
+  return Rule::kBeingInspected;
+}
+
+Policy::Policy(std::vector<Entry> entries, Verdict unknown)
+    : entries_(std::move(entries)), unknown_(unknown) {
+  std::ranges::sort(entries_, [](const Entry& a, const Entry& b) {
+    return std::pair(a.address, a.verdict) < std::pair(b.address, b.verdict);
+  });
+  static_assert(Verdict::kDeny < Verdict::kAllow, "deny sorts first and wins");
+  const auto rest = std::ranges::unique(entries_, {}, &Entry::address);
+  entries_.erase(rest.begin(), rest.end());
+}
+
+std::optional<Verdict> Policy::find(const HardwareAddress& address) const {
+  const auto it =
+      std::ranges::lower_bound(entries_, address, {}, &Entry::address);
+  if (it == entries_.end() || it->address != address) return std::nullopt;
+  return it->verdict;
+}
+
+Verdict Policy::verdict(const HardwareAddress& address) const {
+  return find(address).value_or(unknown_);
+}
+
+std::size_t Policy::count(Verdict verdict) const {
+  return static_cast<std::size_t>(
+      std::ranges::count(entries_, verdict, &Entry::verdict));
+}
+
+Policy compute_policy(const Inventory& inventory,
+                      const PolicyOptions& options) {
+  std::vector<Policy::Entry> entries;
+  entries.reserve(inventory.ports().size());
+  for (const auto& [address, port] : inventory.ports()) {
+    const Verdict verdict = verdict_of(decide_port(port, inventory, options));
+    entries.push_back({address, verdict});
+    if (port.guid) entries.push_back({*port.guid, verdict});
+  }
+  return Policy(std::move(entries),
+                verdict_of(decide_unknown(inventory, options)));
+}
+
+Explanation explain(const HardwareAddress& address, const Inventory& inventory,
+                    const PolicyOptions& options) {
+  Explanation result;
+  result.port = inventory.find_port(address);
+  if (result.port != nullptr) {
+    result.node = inventory.find_node(result.port->node_uuid);
+    result.rule = decide_port(*result.port, inventory, options);
+  } else {
+    result.rule = decide_unknown(inventory, options);
+  }
+  result.verdict = verdict_of(result.rule);
+  return result;
+}
+
+PolicyDiff diff(const Policy& from, const Policy& to) {
+  PolicyDiff result;
+  auto a = from.entries().begin();
+  auto b = to.entries().begin();
+  while (a != from.entries().end() || b != to.entries().end()) {
+    if (b == to.entries().end() ||
+        (a != from.entries().end() && a->address < b->address)) {
+      result.removals.push_back((a++)->address);
+    } else if (a == from.entries().end() || b->address < a->address) {
+      result.upserts.push_back(*b++);
+    } else {
+      if (a->verdict != b->verdict) result.upserts.push_back(*b);
+      ++a;
+      ++b;
+    }
+  }
+  if (from.unknown() != to.unknown()) result.unknown = to.unknown();
+  return result;
+}
+
+Policy apply(const Policy& from, const PolicyDiff& diff) {
+  std::map<HardwareAddress, Verdict> entries;
+  for (const auto& entry : from.entries()) {
+    entries.emplace(entry.address, entry.verdict);
+  }
+  for (const auto& entry : diff.upserts) {
+    entries.insert_or_assign(entry.address, entry.verdict);
+  }
+  for (const auto& address : diff.removals) entries.erase(address);
+  std::vector<Policy::Entry> flat;
+  flat.reserve(entries.size());
+  for (const auto& [address, verdict] : entries) {
+    flat.push_back({address, verdict});
+  }
+  return Policy(std::move(flat), diff.unknown.value_or(from.unknown()));
+}
+
+}  // namespace pxegate

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PXEGATE_CONTROLLER_DRIVER_FILTER_DRIVER_H_
+#define PXEGATE_CONTROLLER_DRIVER_FILTER_DRIVER_H_
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "controller/base/result.h"
+#include "controller/core/inventory.h"
+#include "controller/core/policy.h"
+
+namespace pxegate {
+
+// What has to be enforced: the policy, and the inventory it was computed
+// from for drivers that need more than a verdict per address.
+struct Snapshot {
+  std::shared_ptr<const Inventory> inventory;  // never null
+  std::shared_ptr<const Policy> policy;        // never null
+};
+
+// What one sync() changed. All zero: the filter already was as desired.
+struct SyncReport {
+  std::size_t upserts = 0;
+  std::size_t removals = 0;
+  bool unknown_changed = false;
+  // Differences between what the driver had installed and what it found:
+  // somebody or something else changed the filter. One sentence each.
+  std::vector<std::string> repaired;
+
+  bool changed() const {
+    return upserts + removals > 0 || unknown_changed || !repaired.empty();
+  }
+};
+
+// One place where the filter works: a network interface, a chain, a folder.
+struct DriverTarget {
+  std::string name;    // "eth1"
+  bool active = false;
+  std::string mode;    // "native", "skb"; empty while inactive
+  std::string detail;  // why inactive, or what else is worth knowing
+};
+
+struct DriverStatus {
+  std::string driver;  // as in [pxe_filter] driver
+  bool healthy = false;
+  std::vector<DriverTarget> targets;
+  std::size_t rules = 0;
+  std::size_t capacity = 0;  // 0: no limit
+  // What the operator must know of this driver's limits, one sentence each.
+  std::vector<std::string> notices;
+};
+
+// One DHCP client as the filter saw it lately.
+struct ClientRecord {
+  std::string address;     // hardware address, as HardwareAddress prints it
+  std::uint8_t htype = 0;
+  Verdict verdict = Verdict::kDeny;  // of the latest request
+  std::string reason;                // of the latest request
+  std::string relay;                 // giaddr, empty where not relayed
+  std::string interface;
+  std::vector<std::uint16_t> vlans;  // outermost first
+  std::string message_type;          // "DISCOVER"; empty for BOOTP
+  std::string architecture;          // RFC 4578 client architecture, or empty
+  std::uint64_t count = 0;
+  std::chrono::nanoseconds last_seen{0};  // CLOCK_MONOTONIC
+};
+
+struct RelayRecord {
+  std::string relay;  // giaddr
+  std::uint64_t allowed = 0;
+  std::uint64_t dropped = 0;
+  std::chrono::nanoseconds last_seen{0};  // CLOCK_MONOTONIC
+};
+
+struct CounterRecord {
+  Verdict verdict = Verdict::kDeny;
+  std::string reason;
+  std::uint64_t packets = 0;
+};
+
+// What the filter itself observed. Drivers that see no packets return none.
+struct Observations {
+  bool supported = false;
+  std::vector<ClientRecord> clients;  // latest first
+  std::vector<RelayRecord> relays;
+  std::vector<CounterRecord> counters;
+};
+
+// One way to enforce a policy. Drivers are called by FilterHost only, which
+// serializes the calls; none needs locks of its own, and none ever sees
+// Ironic, so that an Ironic outage cannot reset a filter.
+//
+// Whatever fails must leave the filter no more open than it was.
+class FilterDriver {
+ public:
+  virtual ~FilterDriver() = default;
+
+  // Makes the filter ready to enforce, without opening it: where an earlier
+  // run left a policy in force that policy stays, else everything is denied
+  // until the first sync(). Idempotent; may change system-wide state.
+  virtual Result<> initialize() = 0;
+
+  // Makes `desired` what is enforced, whatever was before: reads back what
+  // is installed, and applies the difference in PolicyDiff's order.
+  // Idempotent. Called after initialize() only. An error means that the
+  // filter may not be as desired; FilterHost then calls reset().
+  virtual Result<SyncReport> sync(const Snapshot& desired) = 0;
+
+  // Forgets the driver's own state after an error, so that initialize() can
+  // start afresh. What is enforced stays.
+  virtual void reset() noexcept {}
+
+  // A clean stop of the controller: leaves behind what the driver's on_exit
+  // setting says, and logs what that is. Callable in any state.
+  virtual void shut_down() noexcept { reset(); }
+
+  // Removes everything that the driver installed, also by an earlier run.
+  // Idempotent, callable in any state. The error names what is left.
+  virtual Result<> tear_down() = 0;
+
+  // How often sync() must be called when nothing changed; nullopt opts out.
+  virtual std::optional<std::chrono::seconds> sync_period(
+      std::chrono::seconds configured) const {
+    return configured;
+  }
+
+  // A descriptor that becomes readable when the world changed and a sync()
+  // is due at once (an interface appeared); sync() makes it unreadable again.
+  // -1: none. Valid until the next initialize() or reset().
+  virtual int wake_fd() const { return -1; }
+
+  // Cheap, changes nothing, callable in any state.
+  virtual DriverStatus status() const = 0;
+
+  // As status(); reading may cost as much as there are clients.
+  virtual Result<Observations> observe() const { return Observations{}; }
+};
+
+}  // namespace pxegate
+
+#endif  // PXEGATE_CONTROLLER_DRIVER_FILTER_DRIVER_H_
