@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lab itself, with nothing filtering: every other end-to-end test rests on
+every machine being answered here, on Ironic going through an inspection, and on
+nothing being left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts" / "lib"))
+
+from lab import AskError, IronicError, Lab, wait_for  # noqa: E402
+from probe import Probe  # noqa: E402
+
+NAME = "selftest"
+SUBNETS = {"flat": "192.0.2.0/24", "leaf1": "198.51.100.0/24", "leaf2": "203.0.113.0/24"}
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
+
+
+def footprint() -> dict[str, list[str]]:
+    """What a lab may leave behind on a machine, as far as others don't change it."""
+    mark = f"pxegate-{NAME}"
+    return {
+        "namespaces": [p.name for p in Path("/run/netns").glob(f"{mark}-*")],
+        "mounts": [m for m in Path("/proc/self/mountinfo").open() if mark in m],
+        "pins": [str(p) for p in Path("/sys/fs/bpf").glob(f"{mark}*")],
+        "processes": [f"{pid}: {command}" for pid, command in lab_processes()],
+        "files": [str(p) for p in (ROOT / "build" / "lab").glob(NAME)],
+        "host interfaces": sorted(os.listdir("/sys/class/net")),
+    }
+
+
+def lab_processes() -> list[tuple[int, str]]:
+    """Processes that the lab has started, wherever they are."""
+    state = str(ROOT / "build" / "lab" / NAME)
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (process / "environ").read_bytes().decode().split("\0")
+            command = (process / "cmdline").read_bytes().decode().replace("\0", " ")
+        except OSError:
+            continue  # it has ended, or is the kernel's
+        if f"PXEGATE_LAB={state}" in environment:
+            found.append((int(process.name), command))
+    return found
+
+
+@pytest.fixture(scope="module")
+def before() -> dict[str, list[str]]:
+    Lab(NAME).down()  # what a killed run may have left
+    return footprint()
+
+
+@pytest.fixture(scope="module")
+def lab(before: dict[str, list[str]]):
+    with Lab(NAME) as made:
+        yield made
+    assert footprint() == before
+
+
+def lab_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [ROOT / "scripts" / "lab", "--name", NAME, *arguments],
+        text=True,
+        capture_output=True,
+        timeout=60,
+    )
+
+
+def test_every_machine_of_every_network_is_answered(lab: Lab) -> None:
+    answers = lab.ask_many(lab.nodes)
+    assert len(answers) == 15
+    for host, answer in answers.items():
+        assert answer is not None, f"{host} was not answered"
+        assert ipaddress.ip_address(answer.address) in ipaddress.ip_network(
+            SUBNETS[lab.network(host)]
+        )
+        assert answer.prefix_length == 24
+        assert answer.boot_server == "192.0.2.1"
+        assert answer.boot_file == "undionly.kpxe"
+
+
+def test_a_machine_behind_a_relay_is_answered_through_it(lab: Lab) -> None:
+    assert lab.relay("flat1") is None
+    assert lab.relay("leaf1n1") == "198.51.100.1"
+    with capture(lab, "udp port 67 and src host 192.0.2.12") as seen:
+        assert lab.ask("leaf2n2") is not None
+    # The leaf's MAC on the frame, its address as giaddr, the node in chaddr.
+    assert "52:54:00:00:ff:12 >" in seen.text
+    assert "Gateway-IP 203.0.113.1" in seen.text
+    assert f"Client-Ethernet-Address {lab.mac('leaf2n2')}" in seen.text
+
+
+def test_no_answer_is_told_from_a_failing_client(lab: Lab) -> None:
+    with pytest.raises(AskError):
+        lab.ask("flat5", 1, interface="eth9")
+    with paused(lab, "spine.dhcp-server"):
+        assert lab.ask("flat5", 1) is None
+    assert lab.ask("flat5") is not None
+
+
+def test_a_probe_sees_each_answer_and_each_silence(lab: Lab) -> None:
+    heard = lab.requests_heard("leaf1n4")
+    with Probe(lab, "flat4") as flat, Probe(lab, "leaf1n4") as relayed:
+        time.sleep(1)
+    for probe in flat, relayed:
+        assert len(probe.requests) >= 10
+        assert not probe.unanswered(), f"{probe.host} was not always answered"
+    assert lab.requests_heard("leaf1n4") - heard == len(relayed.requests)
+
+    with paused(lab, "spine.dhcp-server"):
+        with Probe(lab, "flat4") as probe:
+            time.sleep(0.3)
+    assert probe.requests and not probe.answered()
+
+
+def test_a_node_goes_through_inspections(lab: Lab) -> None:
+    ironic = lab.ironic
+    node = ironic.enroll("inspected", [lab.mac("flat1")], "manageable")
+    assert [port["address"] for port in ironic.ports(node)] == [lab.mac("flat1")]
+
+    asked = ironic.inspect("inspected")
+    assert ironic.state(node) == "inspect wait"
+    assert ironic.node(node)["driver_internal_info"]["inspector_manage_boot"] is False
+    assert 0 < ironic.wait_power_on(node, asked) - asked < 10
+    assert [
+        found["finished"] for found in ironic.introspections() if found["uuid"] == node
+    ] == [False]
+
+    ironic.abort(node)
+    assert ironic.state(node) == "inspect failed"
+
+    ironic.inspect(node)
+    ironic.finish_inspection(node)
+    assert ironic.state(node) == "manageable"
+    assert ironic.introspection(node)["finished"]
+    ironic.delete(node)
+
+
+@pytest.mark.parametrize("state", ["enroll", "available", "active", "inspect wait"])
+def test_a_node_can_be_enrolled_in_and_removed_from_any_state(
+    lab: Lab, state: str
+) -> None:
+    node = lab.ironic.enroll("short-lived", [lab.mac("leaf1n3")], state)
+    assert lab.ironic.state(node) == state
+    lab.ironic.delete(node)
+    with pytest.raises(IronicError) as gone:
+        lab.ironic.node(node)
+    assert gone.value.status == 404
+
+
+def test_exec_passes_on_the_exit_status(lab: Lab) -> None:
+    assert lab_command("exec", "leaf1", "sh", "-c", "exit 42").returncode == 42
+    assert lab_command("exec", "nowhere", "true").returncode == 1
+
+
+def test_exec_sees_the_bpf_file_system(lab: Lab) -> None:
+    lab.pin_path.mkdir()
+    seen = lab_command("exec", "spine", "ls", "/sys/fs/bpf").stdout
+    assert lab.pin_path.name in seen.split()  # and "down" has to remove it
+
+
+def test_up_does_nothing_when_it_is_up(lab: Lab) -> None:
+    pids = sorted(pid for pid, _ in lab_processes())
+    assert "is up already" in lab_command("up").stdout
+    assert sorted(pid for pid, _ in lab_processes()) == pids
+
+
+@pytest.mark.parametrize("name", ["", "Lab", "a-b", "../x", "a" * 13, "1a"])
+def test_names_that_would_not_do_are_refused(name: str) -> None:
+    refused = subprocess.run(
+        [ROOT / "scripts" / "lab", "--name", name, "up"], capture_output=True
+    )
+    assert refused.returncode == 2
+
+
+# --- From here on the lab of the tests above is gone --------------------------
+
+
+def test_down_leaves_nothing(lab: Lab, before: dict[str, list[str]]) -> None:
+    # Also what a test started and forgot, however stubborn.
+    lab.popen("leaf2", ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"])
+    lab.down()
+    assert footprint() == before
+    assert lab_command("down").returncode == 0  # nothing to do is no error
+    assert lab_command("show").returncode == 1
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("delay", [0.05, 0.3, 1.0])
+def test_an_interrupted_up_cleans_up_after_itself(
+    before: dict[str, list[str]], sig: signal.Signals, delay: float
+) -> None:
+    up = subprocess.Popen(
+        [ROOT / "scripts" / "lab", "--name", NAME, "up"], start_new_session=True
+    )
+    time.sleep(delay)
+    os.killpg(up.pid, sig)  # as a terminal does
+    assert up.wait(30) == 128 + sig
+    assert footprint() == before
+
+
+def test_down_removes_what_a_killed_up_has_left(before: dict[str, list[str]]) -> None:
+    up = subprocess.Popen(
+        [ROOT / "scripts" / "lab", "--name", NAME, "up"], start_new_session=True
+    )
+    assert wait_for(lambda: len(footprint()["namespaces"]) > 5, 10)
+    os.killpg(up.pid, signal.SIGKILL)
+    up.wait(10)
+    assert lab_command("down").returncode == 0
+    assert footprint() == before
+
+
+@contextlib.contextmanager
+def paused(lab: Lab, role: str):
+    """Stops one of the lab's daemons for a while."""
+    pid = int((lab.state_dir / "run" / f"{role}.pid").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+class capture:
+    """Collects what tcpdump prints of the provisioning interface."""
+
+    def __init__(self, lab: Lab, expression: str) -> None:
+        self.text = ""
+        self._tcpdump = lab.popen(
+            "spine",
+            ["tcpdump", "-nevlU", "-i", "prov0", *expression.split()],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> capture:
+        assert "listening on" in self._tcpdump.stderr.readline()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        time.sleep(0.2)
+        self._tcpdump.send_signal(signal.SIGINT)
+        self.text, _ = self._tcpdump.communicate(timeout=10)
