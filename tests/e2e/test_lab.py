@@ -222,6 +222,17 @@ def test_down_removes_what_a_killed_up_has_left(before: dict[str, list[str]]) ->
     assert footprint() == before
 
 
+def test_down_ends_daemons_that_have_lost_their_namespaces(
+    before: dict[str, list[str]],
+) -> None:
+    assert lab_command("up", "--without-ironic").returncode == 0
+    for namespace in footprint()["namespaces"]:
+        subprocess.run(["ip", "netns", "del", namespace], check=True)
+    assert lab_processes()
+    assert lab_command("down").returncode == 0
+    assert footprint() == before
+
+
 @contextlib.contextmanager
 def paused(lab: Lab, role: str):
     """Stops one of the lab's daemons for a while."""
