@@ -19,7 +19,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -451,7 +451,7 @@ class Ironic:
         return self.request(method, path, body, server=self.INSPECTOR)
 
 
-def wait_for(condition: Any, timeout: float, interval: float = 0.05) -> bool:
+def wait_for(condition: Callable[[], bool], timeout: float, interval: float = 0.05) -> bool:
     """Calls `condition` until it is true; whether it was within `timeout`."""
     deadline = time.monotonic() + timeout
     while not condition():
