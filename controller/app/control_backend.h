@@ -40,9 +40,9 @@ struct ControllerStatus {
 
   // A complete list was enforced at least once since the start.
   bool synced = false;
-  std::optional<WallTime> last_full_sync;   // complete list read, enforced
-  std::optional<WallTime> last_poll;        // node states read, enforced
-  std::optional<WallTime> last_change;      // the policy last changed
+  std::optional<WallTime> last_full_sync;  // complete list read, enforced
+  std::optional<WallTime> last_poll;       // node states read, enforced
+  std::optional<WallTime> last_change;     // the policy last changed
   std::chrono::milliseconds full_sync_took{0};
   std::chrono::seconds full_sync_every{0};  // sync_period, stretched
   std::chrono::seconds poll_interval{0};
@@ -79,8 +79,8 @@ struct SyncOutcome {
   std::chrono::milliseconds took{0};
 };
 
-// What the control API asks of the controller. Thread-safe; only sync()
-// blocks.
+// What the control API asks of the controller. Thread-safe; only sync() and
+// tear_down() block.
 class ControlBackend {
  public:
   virtual ~ControlBackend() = default;
@@ -91,7 +91,15 @@ class ControlBackend {
 
   // Lists everything from Ironic and enforces it, now; returns when that is
   // done or failed. kUnavailable after `timeout`: the sync goes on.
+  // kCancelled, soon, when the controller stops meanwhile.
   virtual Result<SyncOutcome> sync(std::chrono::milliseconds timeout) = 0;
+
+  // Removes the filter and ends the controller: syncing stops for good, the
+  // driver tears down, and once this has returned success the controller
+  // exits with status 0, without the driver's on_exit (there is nothing left
+  // to keep). On an error, which names what is left, the controller goes on
+  // enforcing. A second call while one is under way is kConflict.
+  virtual Result<> tear_down() = 0;
 };
 
 }  // namespace pxegate

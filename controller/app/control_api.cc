@@ -1,0 +1,698 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/app/control_api.h"
+
+#include <fmt/format.h>
+#include <httplib.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "controller/app/json.h"
+#include "controller/base/fd.h"
+#include "controller/base/log.h"
+#include "controller/base/mac_address.h"
+#include "controller/base/text.h"
+
+namespace pxegate {
+namespace {
+
+using std::chrono::milliseconds;
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+constexpr mode_t kSocketMode = 0660;
+constexpr int kBacklog = 64;
+constexpr unsigned kUnixThreads = 6;
+constexpr unsigned kTcpThreads = 2;
+// Syncs that may wait at the same time, so that some thread is always free to
+// answer `status`.
+constexpr int kMaxWaitingSyncs = 3;
+// Request line and headers together; bodies are not read at all.
+constexpr std::size_t kMaxRequestBytes = std::size_t{16} << 10;
+constexpr std::size_t kMaxDrainedBytes = std::size_t{64} << 10;
+constexpr milliseconds kRequestTimeout{5'000};  // to arrive as a whole
+constexpr milliseconds kWriteTimeout{10'000};   // without any progress
+constexpr milliseconds kStopGrace{1'000};       // for answers under way
+constexpr milliseconds kDrainTimeout{200};
+
+int remaining_ms(SteadyTime deadline) {
+  const auto left = std::chrono::ceil<milliseconds>(
+      deadline - std::chrono::steady_clock::now());
+  return static_cast<int>(std::max<milliseconds::rep>(0, left.count()));
+}
+
+enum class Wait { kReady, kTimeout, kStopped };
+
+// Waits for `events` on `fd`; a readable `stop_fd` (-1: none) ends the wait.
+Wait wait_for(int fd, short events, int stop_fd, SteadyTime deadline) {
+  while (true) {
+    pollfd fds[] = {{fd, events, 0}, {stop_fd, POLLIN, 0}};
+    const int ready = poll(fds, 2, remaining_ms(deadline));
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready <= 0) return Wait::kTimeout;
+    return fds[0].revents != 0 ? Wait::kReady : Wait::kStopped;
+  }
+}
+
+// One accepted connection as httplib reads and writes it. Unlike httplib's
+// own stream it bounds the request as a whole, in time and in size, and lets
+// go when the server stops.
+class ConnectionStream final : public httplib::Stream {
+ public:
+  ConnectionStream(int fd, int stop_fd) : fd_(fd), stop_fd_(stop_fd) {}
+
+  bool is_readable() const override { return true; }
+  bool is_writable() const override { return !broken_; }
+
+  ssize_t read(char* data, size_t size) override {
+    if (begin_ == end_ && !fill()) return -1;
+    const std::size_t count = std::min(size, end_ - begin_);
+    std::copy_n(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_), count,
+                data);
+    begin_ += count;
+    return static_cast<ssize_t>(count);
+  }
+
+  ssize_t write(const char* data, size_t size) override {
+    if (broken_) return -1;
+    std::size_t sent = 0;
+    while (sent < size) {
+      const ssize_t count =
+          send(fd_, data + sent, size - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (count > 0) {
+        sent += static_cast<std::size_t>(count);
+      } else if (errno != EINTR &&
+                 !((errno == EAGAIN || errno == EWOULDBLOCK) &&
+                   wait_writable())) {
+        broken_ = true;
+        return -1;
+      }
+    }
+    return static_cast<ssize_t>(size);
+  }
+
+  void get_remote_ip_and_port(std::string&, int&) const override {}
+  void get_local_ip_and_port(std::string&, int&) const override {}
+  socket_t socket() const override { return fd_; }
+
+  // A request body that nobody read would make close() reset the connection,
+  // and the answer could be lost with it.
+  void finish() {
+    shutdown(fd_, SHUT_WR);
+    const SteadyTime deadline =
+        std::chrono::steady_clock::now() + kDrainTimeout;
+    std::size_t drained = 0;
+    while (drained < kMaxDrainedBytes &&
+           wait_for(fd_, POLLIN, stop_fd_, deadline) == Wait::kReady) {
+      const ssize_t count =
+          recv(fd_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+      if (count <= 0) return;
+      drained += static_cast<std::size_t>(count);
+    }
+  }
+
+ private:
+  bool fill() {
+    if (received_ >= kMaxRequestBytes) return false;
+    while (true) {
+      if (wait_for(fd_, POLLIN, stop_fd_, request_deadline_) != Wait::kReady) {
+        return false;
+      }
+      const ssize_t count =
+          recv(fd_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+      if (count > 0) {
+        begin_ = 0;
+        end_ = static_cast<std::size_t>(count);
+        received_ += end_;
+        return true;
+      }
+      if (count == 0 || (errno != EINTR && errno != EAGAIN)) return false;
+    }
+  }
+
+  bool wait_writable() const {
+    const auto start = std::chrono::steady_clock::now();
+    switch (wait_for(fd_, POLLOUT, stop_fd_, start + kWriteTimeout)) {
+      case Wait::kReady:
+        return true;
+      case Wait::kTimeout:
+        return false;
+      case Wait::kStopped:
+        break;
+    }
+    return wait_for(fd_, POLLOUT, -1,
+                    std::chrono::steady_clock::now() + kStopGrace) ==
+           Wait::kReady;
+  }
+
+  const int fd_;
+  const int stop_fd_;
+  const SteadyTime request_deadline_ =
+      std::chrono::steady_clock::now() + kRequestTimeout;
+  std::array<char, 4096> buffer_{};
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+  std::size_t received_ = 0;
+  bool broken_ = false;
+};
+
+// httplib for the HTTP in it only: parsing requests and writing responses.
+// Its accept loop ends for good at the first error of accept(), its queue of
+// connections has no bound, and it cannot be stopped while a client is slow.
+class HttpServer final : public httplib::Server {
+ public:
+  // httplib takes a server without a socket for one that is shutting down.
+  explicit HttpServer(int listen_fd) { svr_sock_ = listen_fd; }
+  ~HttpServer() override { svr_sock_ = INVALID_SOCKET; }
+
+  void serve(int fd, int stop_fd) {
+    ConnectionStream stream(fd, stop_fd);
+    bool closed = false;
+    process_request(stream, /*close_connection=*/true, closed,
+                    [](httplib::Request&) {});
+    stream.finish();
+  }
+
+  void abandon() { svr_sock_ = INVALID_SOCKET; }
+};
+
+void answer(httplib::Response& response, int status, const Json& json) {
+  response.status = status;
+  response.set_content(dump(json) + "\n", "application/json");
+}
+
+void answer_error(httplib::Response& response, int status, const Error& error) {
+  answer(response, status, error_json(error));
+}
+
+void answer_error(httplib::Response& response, int status, std::string message,
+                  ErrorCode code = ErrorCode::kInvalid) {
+  answer_error(response, status, Error(std::move(message), code));
+}
+
+Result<milliseconds> parse_timeout(const httplib::Request& request) {
+  if (!request.has_param("timeout")) return kDefaultSyncTimeout;
+  const std::string text = request.get_param_value("timeout");
+  unsigned value = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 1 ||
+      value > kMaxSyncTimeout.count()) {
+    return fail(fmt::format("timeout = {}: must be a whole number of seconds "
+                            "from 1 to {}",
+                            pxegate::quoted(text), kMaxSyncTimeout.count()),
+                ErrorCode::kInvalid);
+  }
+  return std::chrono::seconds(value);
+}
+
+int sync_error_status(const Error& error, bool timed_out) {
+  if (timed_out && error.code() == ErrorCode::kUnavailable) return 504;
+  switch (error.code()) {
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kInvalidState:
+    case ErrorCode::kCancelled:
+      return 503;
+    default:
+      return 502;
+  }
+}
+
+// What the endpoints do. Called from many threads.
+class Endpoints {
+ public:
+  Endpoints(ControlBackend& backend, const Clock& clock, bool read_only)
+      : backend_(backend), clock_(clock), read_only_(read_only) {}
+
+  void dispatch(const httplib::Request& request, httplib::Response& response) {
+    const auto route = std::ranges::find(
+        kRoutes, std::string_view(request.path), &Route::path);
+    if (route == std::end(kRoutes)) {
+      answer_error(response, 404,
+                   "no such resource: " + pxegate::quoted(request.path),
+                   ErrorCode::kNotFound);
+      return;
+    }
+    // httplib leaves the body of a HEAD's answer out.
+    const std::string_view method =
+        request.method == "HEAD" ? "GET" : std::string_view(request.method);
+    if (method != route->method) {
+      response.set_header("Allow", std::string(route->method));
+      answer_error(response, 405,
+                   fmt::format("{} takes {} only", route->path, route->method));
+      return;
+    }
+    if (read_only_ && method != "GET") {
+      answer_error(response, 403,
+                   "over TCP the API is for reading only: use the Unix socket "
+                   "on the controller's host",
+                   ErrorCode::kPermission);
+      return;
+    }
+    (this->*route->handler)(request, response);
+  }
+
+ private:
+  using Handler = void (Endpoints::*)(const httplib::Request&,
+                                      httplib::Response&);
+  struct Route {
+    std::string_view path;
+    std::string_view method;
+    Handler handler;
+  };
+  static const Route kRoutes[5];
+
+  void status(const httplib::Request&, httplib::Response& response) {
+    answer(response, 200,
+           status_json(backend_.status(), Origin::kController, now(clock_)));
+  }
+
+  void policy(const httplib::Request& request, httplib::Response& response) {
+    if (request.has_param("address")) {
+      const auto address =
+          HardwareAddress::parse(request.get_param_value("address"));
+      if (!address) return answer_error(response, 400, address.error());
+      // The verdict is worth telling even where the filter cannot be read.
+      const Result<Observations> seen = backend_.observe();
+      return answer(
+          response, 200,
+          address_json(*address, backend_.policy(), seen ? &*seen : nullptr,
+                       Origin::kController, now(clock_)));
+    }
+    auto listing = std::make_shared<PolicyListing>(
+        backend_.policy(), Origin::kController, now(clock_));
+    response.set_chunked_content_provider(
+        "application/json", [listing](std::size_t, httplib::DataSink& sink) {
+          const auto piece = listing->next();
+          if (piece) return sink.write(piece->data(), piece->size());
+          sink.write("\n", 1);
+          sink.done();
+          return true;
+        });
+  }
+
+  void clients(const httplib::Request&, httplib::Response& response) {
+    const Result<Observations> seen = backend_.observe();
+    if (!seen) {
+      return answer_error(response, 500,
+                          seen.error().within("cannot read the filter"));
+    }
+    answer(response, 200,
+           clients_json(*seen, backend_.policy(), Origin::kController,
+                        now(clock_)));
+  }
+
+  void sync(const httplib::Request& request, httplib::Response& response) {
+    const Result<milliseconds> timeout = parse_timeout(request);
+    if (!timeout) return answer_error(response, 400, timeout.error());
+    if (waiting_syncs_.fetch_add(1) >= kMaxWaitingSyncs) {
+      waiting_syncs_.fetch_sub(1);
+      return answer_error(response, 503,
+                          "enough syncs are waiting already: try again when "
+                          "they are done",
+                          ErrorCode::kUnavailable);
+    }
+    const Monotonic deadline = clock_.now() + *timeout;
+    const Result<SyncOutcome> outcome = backend_.sync(*timeout);
+    waiting_syncs_.fetch_sub(1);
+    if (outcome) return answer(response, 200, sync_json(*outcome));
+    answer_error(response,
+                 sync_error_status(outcome.error(), clock_.now() >= deadline),
+                 outcome.error());
+  }
+
+  void tear_down(const httplib::Request&, httplib::Response& response) {
+    const Result<> done = backend_.tear_down();
+    if (done) return answer(response, 200, {{"removed", true}});
+    answer_error(response,
+                 done.error().code() == ErrorCode::kConflict ? 409 : 500,
+                 done.error());
+  }
+
+  ControlBackend& backend_;
+  const Clock& clock_;
+  const bool read_only_;
+  std::atomic<int> waiting_syncs_ = 0;
+};
+
+const Endpoints::Route Endpoints::kRoutes[5] = {
+    {"/v1/status", "GET", &Endpoints::status},
+    {"/v1/policy", "GET", &Endpoints::policy},
+    {"/v1/clients", "GET", &Endpoints::clients},
+    {"/v1/sync", "POST", &Endpoints::sync},
+    {"/v1/teardown", "POST", &Endpoints::tear_down},
+};
+
+// The address of a Unix socket; kInvalid where the path is too long for one.
+Result<sockaddr_un> unix_address(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(address.sun_path)) {
+    return fail(
+        fmt::format("[api] socket = {}: must have 1 to {} bytes",
+                    pxegate::quoted(path), sizeof(address.sun_path) - 1),
+        ErrorCode::kInvalid);
+  }
+  std::ranges::copy(path, address.sun_path);
+  return address;
+}
+
+Result<UniqueFd> open_socket(int family) {
+  UniqueFd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return fail_errno("cannot create a socket", errno);
+  return fd;
+}
+
+// Makes way for a new socket at `path`: removes one that nobody answers at.
+Result<> remove_stale_socket(const std::string& path,
+                             const sockaddr_un& address) {
+  struct stat info {};
+  if (lstat(path.c_str(), &info) != 0) {
+    if (errno == ENOENT) return {};
+    return fail_errno("[api] socket: cannot look at " + path, errno);
+  }
+  if (!S_ISSOCK(info.st_mode)) {
+    return fail(fmt::format("[api] socket = {}: something that is no socket "
+                            "is there already; remove it or choose another "
+                            "path",
+                            path),
+                ErrorCode::kConflict);
+  }
+  auto probe = open_socket(AF_UNIX);
+  if (!probe) return fail(probe.error());
+  if (connect(probe->get(), reinterpret_cast<const sockaddr*>(&address),
+              sizeof(address)) == 0 ||
+      errno == EAGAIN) {
+    ucred peer{};
+    socklen_t size = sizeof(peer);
+    std::string who;
+    if (getsockopt(probe->get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+        peer.pid > 0) {
+      who = fmt::format(" (process {})", peer.pid);
+    }
+    return fail(fmt::format("another controller{} answers at {}: stop it "
+                            "first, or set another [api] socket",
+                            who, path),
+                ErrorCode::kConflict);
+  }
+  if (errno != ECONNREFUSED) {
+    return fail_errno(
+        "[api] socket: cannot tell whether anybody answers at " + path, errno);
+  }
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) {
+    return fail_errno("[api] socket: cannot remove the stale " + path, errno);
+  }
+  return {};
+}
+
+Result<UniqueFd> listen_unix(const std::string& path) {
+  const auto address = unix_address(path);
+  if (!address) return fail(address.error());
+  const auto parent = std::filesystem::path(path).parent_path();
+  std::error_code error;
+  if (!parent.empty()) std::filesystem::create_directories(parent, error);
+  if (error) {
+    return fail_errno("[api] socket: cannot create " + parent.string(),
+                      error.value());
+  }
+  if (auto free = remove_stale_socket(path, *address); !free) {
+    return fail(free.error());
+  }
+  auto fd = open_socket(AF_UNIX);
+  if (!fd) return fail(fd.error());
+  // Before bind(), so that the file never has more rights than it should;
+  // after it, because the umask took some away.
+  if (fchmod(fd->get(), kSocketMode) != 0 ||
+      bind(fd->get(), reinterpret_cast<const sockaddr*>(&*address),
+           sizeof(*address)) != 0 ||
+      chmod(path.c_str(), kSocketMode) != 0 ||
+      ::listen(fd->get(), kBacklog) != 0) {
+    return fail_errno("[api] socket: cannot listen at " + path, errno);
+  }
+  return fd;
+}
+
+struct HostAndPort {
+  std::string host;  // empty: every address
+  std::string port;
+};
+
+Result<HostAndPort> split_listen(const std::string& listen) {
+  const auto colon = listen.rfind(':');
+  std::string host = listen.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) {
+    host = host.substr(1, host.size() - 2);
+  } else if (host.find(':') != std::string::npos) {
+    host.clear();
+  }
+  unsigned port = 0;
+  const char* begin =
+      listen.data() + (colon == std::string::npos ? 0 : colon + 1);
+  const char* end = listen.data() + listen.size();
+  const auto parsed = std::from_chars(begin, end, port);
+  if (colon == std::string::npos || (host.empty() && colon != 0) ||
+      parsed.ec != std::errc() || parsed.ptr != end || port > 65535) {
+    return fail(fmt::format("[api] listen = {}: must be address:port, "
+                            "[IPv6 address]:port or :port",
+                            pxegate::quoted(listen)),
+                ErrorCode::kInvalid);
+  }
+  return HostAndPort{std::move(host), std::to_string(port)};
+}
+
+Result<UniqueFd> listen_tcp(const std::string& listen) {
+  const auto where = split_listen(listen);
+  if (!where) return fail(where.error());
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int error =
+      getaddrinfo(where->host.empty() ? nullptr : where->host.c_str(),
+                  where->port.c_str(), &hints, &found);
+  if (error != 0) {
+    return fail(fmt::format("[api] listen = {}: {}", pxegate::quoted(listen),
+                            gai_strerror(error)),
+                ErrorCode::kInvalid);
+  }
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(
+      found, &freeaddrinfo);
+  auto fd = open_socket(addresses->ai_family);
+  if (!fd) return fail(fd.error());
+  const int on = 1;
+  setsockopt(fd->get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  if (bind(fd->get(), addresses->ai_addr, addresses->ai_addrlen) != 0 ||
+      ::listen(fd->get(), kBacklog) != 0) {
+    const int errnum = errno;
+    Error failure = errno_error(
+        fmt::format("[api] listen: cannot listen at {}", listen), errnum);
+    if (errnum != EADDRINUSE) return fail(std::move(failure));
+    return fail(failure.message(), ErrorCode::kConflict);
+  }
+  return fd;
+}
+
+// Threads inherit the signal mask; the controller's own thread takes all
+// signals.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+}  // namespace
+
+// One listening socket with the threads that serve it. Each thread accepts
+// for itself, so that connections wait in the kernel's bounded queue only.
+class ControlApi::Listener {
+ public:
+  Listener(UniqueFd fd, ControlBackend& backend, const Clock& clock,
+           bool read_only)
+      : fd_(std::move(fd)),
+        endpoints_(backend, clock, read_only),
+        server_(fd_.get()) {
+    // Before httplib's own routing, which knows no 405.
+    server_.set_pre_routing_handler(
+        [this](const httplib::Request& request, httplib::Response& response) {
+          handle(request, response);
+          return httplib::Server::HandlerResponse::Handled;
+        });
+    // For requests that httplib itself refuses.
+    server_.set_error_handler(
+        [](const httplib::Request&, httplib::Response& response) {
+          if (!response.body.empty()) return;
+          answer_error(response, response.status, "malformed request");
+        });
+  }
+  ~Listener() { stop(); }
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
+  Result<> start(unsigned threads) {
+    stop_fd_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!stop_fd_) return fail_errno("control API: eventfd", errno);
+    const SignalsBlocked blocked;
+    try {
+      while (threads_.size() < threads) {
+        threads_.emplace_back([this] { work(); });
+      }
+    } catch (const std::system_error& error) {
+      stop();
+      return fail(
+          fmt::format("control API: cannot start a thread: {}", error.what()));
+    }
+    return {};
+  }
+
+  // The socket at `path` is removed too, unless somebody replaced it.
+  void own_path(const std::string& path) {
+    struct stat info {};
+    if (lstat(path.c_str(), &info) != 0) return;
+    path_ = path;
+    device_ = info.st_dev;
+    inode_ = info.st_ino;
+  }
+
+  void stop() {
+    if (stop_fd_) {
+      const std::uint64_t one = 1;
+      [[maybe_unused]] const ssize_t written =
+          write(stop_fd_.get(), &one, sizeof(one));
+    }
+    server_.abandon();
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+    struct stat info {};
+    if (!path_.empty() && lstat(path_.c_str(), &info) == 0 &&
+        info.st_dev == device_ && info.st_ino == inode_) {
+      unlink(path_.c_str());
+    }
+    path_.clear();
+    fd_.reset();
+  }
+
+  std::uint16_t port() const {
+    sockaddr_storage address{};
+    socklen_t size = sizeof(address);
+    if (getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&address), &size) !=
+        0) {
+      return 0;
+    }
+    if (address.ss_family == AF_INET6) {
+      return ntohs(reinterpret_cast<sockaddr_in6&>(address).sin6_port);
+    }
+    return ntohs(reinterpret_cast<sockaddr_in&>(address).sin_port);
+  }
+
+ private:
+  void handle(const httplib::Request& request, httplib::Response& response) {
+    try {
+      endpoints_.dispatch(request, response);
+    } catch (const std::exception& error) {
+      log::error("control API: {} {}: {}", request.method, request.path,
+                 error.what());
+      answer_error(response, 500, "the controller could not answer",
+                   ErrorCode::kFailed);
+    }
+  }
+
+  void work() {
+    while (true) {
+      pollfd fds[] = {{fd_.get(), POLLIN, 0}, {stop_fd_.get(), POLLIN, 0}};
+      if (poll(fds, 2, -1) < 0) continue;
+      if (fds[1].revents != 0) return;
+      const UniqueFd connection(
+          accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      if (connection) {
+        serve(connection.get());
+      } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+                 errno == ENOMEM) {
+        // The connection keeps the socket readable: do not spin on it.
+        std::this_thread::sleep_for(milliseconds(100));
+      }
+    }
+  }
+
+  void serve(int connection) {
+    try {
+      server_.serve(connection, stop_fd_.get());
+    } catch (const std::exception& error) {
+      log::error("control API: {}", error.what());
+    }
+  }
+
+  UniqueFd fd_;
+  UniqueFd stop_fd_;
+  Endpoints endpoints_;
+  HttpServer server_;
+  std::vector<std::thread> threads_;
+  std::string path_;
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+};
+
+ControlApi::ControlApi(ControlBackend& backend, const Clock& clock,
+                       ControlApiOptions options)
+    : backend_(backend), clock_(clock), options_(std::move(options)) {}
+
+ControlApi::~ControlApi() { stop(); }
+
+Result<> ControlApi::start() {
+  // TCP first: a socket file is left alone where TCP cannot be had.
+  if (!options_.listen.empty()) {
+    auto fd = listen_tcp(options_.listen);
+    if (!fd) return fail(fd.error());
+    tcp_ = std::make_unique<Listener>(std::move(*fd), backend_, clock_,
+                                      /*read_only=*/true);
+  }
+  auto fd = listen_unix(options_.socket);
+  if (!fd) {
+    stop();
+    return fail(fd.error());
+  }
+  unix_ = std::make_unique<Listener>(std::move(*fd), backend_, clock_,
+                                     /*read_only=*/false);
+  unix_->own_path(options_.socket);
+  Result<> started = unix_->start(kUnixThreads);
+  if (started && tcp_) started = tcp_->start(kTcpThreads);
+  if (!started) stop();
+  return started;
+}
+
+void ControlApi::stop() {
+  if (unix_) unix_->stop();
+  if (tcp_) tcp_->stop();
+  unix_.reset();
+  tcp_.reset();
+}
+
+std::uint16_t ControlApi::tcp_port() const { return tcp_ ? tcp_->port() : 0; }
+
+}  // namespace pxegate

@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/app/views.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <initializer_list>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "controller/app/table.h"
+
+namespace pxegate {
+namespace {
+
+constexpr std::size_t kLabelWidth = 14;
+
+using Path = std::initializer_list<std::string_view>;
+
+const Json& nothing() {
+  static const Json kNull = nullptr;
+  return kNull;
+}
+
+// What stands at `path`; null where anything on the way is missing.
+const Json& at(const Json& json, Path path) {
+  const Json* here = &json;
+  for (const std::string_view name : path) {
+    if (!here->is_object()) return nothing();
+    const auto found = here->find(std::string(name));
+    if (found == here->end()) return nothing();
+    here = &*found;
+  }
+  return *here;
+}
+
+std::string text(const Json& json, Path path) {
+  const Json& found = at(json, path);
+  return found.is_string() ? found.get<std::string>() : std::string();
+}
+
+bool flag(const Json& json, Path path) {
+  const Json& found = at(json, path);
+  return found.is_boolean() && found.get<bool>();
+}
+
+std::uint64_t count(const Json& json, Path path) {
+  const Json& found = at(json, path);
+  return found.is_number_integer() ? found.get<std::uint64_t>() : 0;
+}
+
+std::optional<double> number(const Json& json, Path path) {
+  const Json& found = at(json, path);
+  if (!found.is_number()) return std::nullopt;
+  return found.get<double>();
+}
+
+std::string ago(const Json& json, Path path) {
+  const auto age = number(json, path);
+  return age ? age_text(*age) + " ago" : "never";
+}
+
+std::string duration(const Json& json, Path path) {
+  const auto found = number(json, path);
+  return found ? age_text(*found) : "?";
+}
+
+const Json& list(const Json& json, Path path) {
+  static const Json kEmpty = Json::array();
+  const Json& found = at(json, path);
+  return found.is_array() ? found : kEmpty;
+}
+
+std::string done(std::string_view verdict) {
+  if (verdict == "allow") return "allowed";
+  if (verdict == "deny") return "denied";
+  return "unknown";
+}
+
+// "label         value", the value made safe.
+void put(std::string& out, std::string_view label, std::string_view value) {
+  out += fmt::format("{:<{}}{}\n", printable(label), kLabelWidth,
+                     printable(value));
+}
+
+void put_targets(std::string& out, const Json& status) {
+  for (const Json& target : list(status, {"driver", "targets"})) {
+    const std::string mode = text(target, {"mode"});
+    const std::string detail = text(target, {"detail"});
+    std::string value = text(target, {"name"});
+    value += flag(target, {"active"}) ? ": active" : ": NOT ACTIVE";
+    if (!mode.empty()) value += ", " + mode;
+    if (!detail.empty()) value += ", " + detail;
+    put(out, "", value);
+  }
+}
+
+void put_sources(std::string& out, const Json& status) {
+  for (const Json& source : list(status, {"sources"})) {
+    const std::uint64_t failures = count(source, {"consecutive_failures"});
+    const std::string error = text(source, {"last_error"});
+    const std::string answered = ago(source, {"last_success_age"});
+    std::string where = text(source, {"endpoint"});
+    if (failures == 0) {
+      put(out, text(source, {"name"}), where + ": answered " + answered);
+      if (!error.empty()) {
+        put(out, "",
+            fmt::format("an earlier request failed {}: {}",
+                        ago(source, {"last_error_age"}), error));
+      }
+    } else {
+      put(out, text(source, {"name"}),
+          fmt::format("{}: FAILING, {} in a row; last answered {}", where,
+                      count_text(failures, "request"), answered));
+      put(out, "", error);
+    }
+  }
+}
+
+std::string policy_summary(const Json& counts) {
+  const std::string unknown = text(counts, {"unknown"});
+  return fmt::format("{} allowed, {} denied; unknown machines are {}",
+                     count(counts, {"allowed"}), count(counts, {"denied"}),
+                     done(unknown));
+}
+
+std::string rules_summary(const Json& status) {
+  const std::uint64_t rules = count(status, {"driver", "rules"});
+  const Json& capacity = at(status, {"driver", "capacity"});
+  if (!capacity.is_number()) return count_text(rules, "rule");
+  return fmt::format("{} of at most {}", count_text(rules, "rule"),
+                     count(status, {"driver", "capacity"}));
+}
+
+std::string node_name(const Json& node) {
+  const std::string name = text(node, {"name"});
+  return name.empty() ? text(node, {"uuid"}) : name;
+}
+
+std::string vlans(const Json& client) {
+  std::string out;
+  for (const Json& vlan : list(client, {"vlans"})) {
+    if (!vlan.is_number_unsigned()) continue;
+    if (!out.empty()) out += '.';
+    out += std::to_string(vlan.get<std::uint64_t>());
+  }
+  return out;
+}
+
+std::string last_request(const Json& client) {
+  std::string out =
+      fmt::format("{}, {} ({}), {} so far", ago(client, {"age"}),
+                  done(text(client, {"verdict"})), text(client, {"reason"}),
+                  count_text(count(client, {"count"}), "request"));
+  const std::string interface = text(client, {"interface"});
+  const std::string relay = text(client, {"relay"});
+  const std::string architecture = text(client, {"architecture"});
+  if (!interface.empty()) out += ", on " + interface;
+  if (const std::string tags = vlans(client); !tags.empty()) {
+    out += ", VLAN " + tags;
+  }
+  if (!relay.empty()) out += ", through relay " + relay;
+  if (!architecture.empty()) out += ", " + architecture;
+  return out;
+}
+
+std::string reason_sentence(const Json& address) {
+  const std::string mac = text(address, {"address"});
+  const std::string verdict = done(text(address, {"verdict"}));
+  const std::string reason = text(address, {"reason"});
+  if (!reason.empty())
+    return fmt::format("{} is {}: {}.", mac, verdict, reason);
+  const std::string known =
+      flag(address, {"known"})
+          ? "the filter has a rule for it"
+          : "the filter has no rule for it, so what holds for unknown "
+            "machines holds";
+  const std::string why =
+      flag(address, {"controller_running"})
+          ? "Why is not known before the first complete list from Ironic; "
+            "until then what an earlier run left in force holds."
+          : "Why is not known while no controller runs: start it with "
+            "`pxegate run`.";
+  return fmt::format("{} is {}: {}. {}", mac, verdict, known, why);
+}
+
+Table clients_table(const Json& clients, std::size_t limit) {
+  using enum Table::Align;
+  Table table({{"MAC", kLeft, false},
+               {"NODE", kLeft, false},
+               {"RELAY", kLeft, false},
+               {"VERDICT", kLeft, false},
+               {"REASON", kLeft, false},
+               {"COUNT", kRight, false},
+               {"AGE", kRight, false},
+               {"ARCH", kLeft, false},
+               {"TYPE", kLeft, true},
+               {"INTERFACE", kLeft, true},
+               {"VLAN", kLeft, true}});
+  for (const Json& client : list(clients, {"clients"})) {
+    if (table.size() == limit) break;
+    const auto age = number(client, {"age"});
+    table.add({text(client, {"address"}), node_name(at(client, {"node"})),
+               text(client, {"relay"}), text(client, {"verdict"}),
+               text(client, {"reason"}),
+               std::to_string(count(client, {"count"})),
+               age ? age_text(*age) : "", text(client, {"architecture"}),
+               text(client, {"message_type"}), text(client, {"interface"}),
+               vlans(client)});
+  }
+  return table;
+}
+
+std::string relays_table(const Json& clients) {
+  using enum Table::Align;
+  Table table({{"RELAY", kLeft, false},
+               {"ALLOWED", kRight, false},
+               {"DROPPED", kRight, false},
+               {"AGE", kRight, false}});
+  for (const Json& relay : list(clients, {"relays"})) {
+    const auto age = number(relay, {"age"});
+    table.add(
+        {text(relay, {"relay"}), std::to_string(count(relay, {"allowed"})),
+         std::to_string(count(relay, {"dropped"})), age ? age_text(*age) : ""});
+  }
+  return table.empty() ? "" : table.render();
+}
+
+std::string counters_table(const Json& clients) {
+  using enum Table::Align;
+  Table table({{"VERDICT", kLeft, false},
+               {"REASON", kLeft, false},
+               {"REQUESTS", kRight, false}});
+  for (const Json& counter : list(clients, {"counters"})) {
+    const std::uint64_t packets = count(counter, {"packets"});
+    if (packets == 0) continue;
+    table.add({text(counter, {"verdict"}), text(counter, {"reason"}),
+               std::to_string(packets)});
+  }
+  return table.empty() ? "" : table.render();
+}
+
+std::string clients_summary(const Json& clients) {
+  std::uint64_t allowed = 0;
+  std::uint64_t denied = 0;
+  for (const Json& counter : list(clients, {"counters"})) {
+    const bool allow = text(counter, {"verdict"}) == "allow";
+    (allow ? allowed : denied) += count(counter, {"packets"});
+  }
+  std::string out = fmt::format(
+      "{}; {} allowed, {} denied in all; at {}",
+      count_text(list(clients, {"clients"}).size(), "client"),
+      count_text(allowed, "request"), denied, text(clients, {"at"}));
+  if (!flag(clients, {"controller_running"})) {
+    out += "; NO CONTROLLER RUNS, the policy is frozen";
+  }
+  return printable(out);
+}
+
+std::string clip(const std::string& lines, std::size_t columns) {
+  std::string out;
+  std::size_t begin = 0;
+  while (begin < lines.size()) {
+    const std::size_t end = std::min(lines.find('\n', begin), lines.size());
+    out += lines.substr(begin, std::min(end - begin, columns)) + '\n';
+    begin = end + 1;
+  }
+  return out;
+}
+
+std::size_t line_count(const std::string& lines) {
+  return static_cast<std::size_t>(std::ranges::count(lines, '\n'));
+}
+
+}  // namespace
+
+std::string status_view(const Json& status) {
+  std::string out;
+  const bool running = flag(status, {"controller_running"});
+  if (!running) {
+    out +=
+        "NO CONTROLLER RUNS: the policy in the kernel is frozen as the last "
+        "one left it; start one with `pxegate run`\n";
+  } else if (flag(status, {"healthy"})) {
+    out += "healthy: " + policy_summary(at(status, {"policy"})) + "\n";
+  } else {
+    bool first = true;
+    for (const Json& problem : list(status, {"problems"})) {
+      if (!problem.is_string()) continue;
+      out += first ? "NOT HEALTHY: " : "and: ";
+      out += printable(problem.get<std::string>()) + "\n";
+      first = false;
+    }
+    if (first) out += "NOT HEALTHY\n";
+  }
+  out += "\n";
+  if (running) {
+    put(out, "controller",
+        fmt::format("version {}, process {}, up {}", text(status, {"version"}),
+                    count(status, {"pid"}), duration(status, {"uptime"})));
+  }
+  if (at(status, {"driver"}).is_object()) {
+    std::string driver = text(status, {"driver", "name"});
+    const std::string state = text(status, {"driver", "state"});
+    const std::string error = text(status, {"driver", "error"});
+    if (!state.empty()) driver += ", " + state;
+    put(out, "driver", driver + ", " + rules_summary(status));
+    put_targets(out, status);
+    if (!error.empty()) put(out, "", "ERROR: " + error);
+  }
+  if (at(status, {"policy"}).is_object()) {
+    put(out, "policy", policy_summary(at(status, {"policy"})));
+  }
+  if (at(status, {"inventory"}).is_object()) {
+    put(out, "inventory",
+        fmt::format("{} ({} being inspected), {}",
+                    count_text(count(status, {"inventory", "nodes"}), "node"),
+                    count(status, {"inventory", "being_inspected"}),
+                    count_text(count(status, {"inventory", "ports"}), "port")));
+  }
+  if (const Json& sync = at(status, {"sync"}); sync.is_object()) {
+    put(out, "full sync",
+        fmt::format("{}, took {}, due every {}",
+                    ago(sync, {"last_full_sync_age"}),
+                    duration(sync, {"full_sync_took"}),
+                    duration(sync, {"full_sync_every"})));
+    put(out, "poll",
+        fmt::format("{}, due every {}", ago(sync, {"last_poll_age"}),
+                    duration(sync, {"poll_interval"})));
+    put(out, "last change", ago(sync, {"last_change_age"}));
+  }
+  put_sources(out, status);
+  for (const Json& notice : list(status, {"driver", "notices"})) {
+    if (notice.is_string()) put(out, "note", notice.get<std::string>());
+  }
+  return out;
+}
+
+std::string policy_view(const Json& policy) {
+  std::string out = policy_summary(policy);
+  const std::string rule = text(policy, {"unknown_rule"});
+  if (!rule.empty()) out += " (" + printable(rule) + ")";
+  if (!flag(policy, {"controller_running"})) {
+    out += "; NO CONTROLLER RUNS, so this is frozen";
+  } else {
+    const auto age = number(policy, {"age"});
+    out += age ? fmt::format("; as of {} ago", age_text(*age))
+               : "; Ironic has not confirmed it yet";
+  }
+  out += "\n";
+  using enum Table::Align;
+  Table table({{"ADDRESS", kLeft, false},
+               {"VERDICT", kLeft, false},
+               {"RULE", kLeft, false},
+               {"NODE", kLeft, false},
+               {"STATE", kLeft, false}});
+  for (const Json& entry : list(policy, {"entries"})) {
+    table.add({text(entry, {"address"}), text(entry, {"verdict"}),
+               text(entry, {"rule"}), node_name(at(entry, {"node"})),
+               text(entry, {"node", "provision_state"})});
+  }
+  if (!table.empty()) out += "\n" + table.render();
+  return out;
+}
+
+std::string address_view(const Json& address) {
+  std::string out = printable(reason_sentence(address)) + "\n\n";
+  const std::string rule = text(address, {"rule"});
+  if (!rule.empty()) put(out, "rule", rule);
+  if (const Json& node = at(address, {"node"}); node.is_object()) {
+    const std::string name = text(node, {"name"});
+    const std::string uuid = text(node, {"uuid"});
+    put(out, "node", name.empty() ? uuid : fmt::format("{} ({})", name, uuid));
+    const std::string state = text(node, {"provision_state"});
+    put(out, "state", state.empty() ? "unknown" : state);
+    const std::string interface = text(node, {"inspect_interface"});
+    put(out, "inspected by", interface.empty() ? "unknown" : interface);
+  } else if (!rule.empty()) {
+    put(out, "node", "none: no port in Ironic has this address");
+  }
+  const std::string port = text(address, {"port_uuid"});
+  const std::string network = text(address, {"physical_network"});
+  if (!port.empty()) {
+    put(out, "port", network.empty() ? port : port + ", on " + network);
+  }
+  if (const auto age = number(address, {"age"})) {
+    put(out, "as of", age_text(*age) + " ago");
+  }
+  if (const Json& client = at(address, {"last_request"}); client.is_object()) {
+    put(out, "last request", last_request(client));
+  } else {
+    put(out, "last request", "none seen lately");
+  }
+  return out;
+}
+
+std::string clients_view(const Json& clients,
+                         const std::optional<TerminalSize>& fit) {
+  if (!flag(clients, {"supported"})) {
+    return "The driver in use sees no packets, so it cannot tell who asked "
+           "(the xdp driver can).\n";
+  }
+  const std::size_t total = list(clients, {"clients"}).size();
+  const std::string relays = relays_table(clients);
+  const std::string counters = counters_table(clients);
+  std::string head = clients_summary(clients) + "\n\n";
+  if (total == 0) head += "No DHCP client was seen yet.\n";
+
+  std::size_t limit = total;
+  // Summary, blank line, header, and the line that counts the rest.
+  constexpr std::size_t kAround = 4;
+  if (fit && total + kAround > fit->rows) {
+    limit = fit->rows > kAround + 1 ? fit->rows - kAround : 1;
+  }
+  std::string out = head;
+  if (total > 0) out += clients_table(clients, limit).render();
+  if (limit < total) {
+    out += fmt::format("... and {} more\n", total - limit);
+  }
+  for (const std::string& extra : {relays, counters}) {
+    if (extra.empty()) continue;
+    const std::size_t lines = line_count(out) + 1 + line_count(extra);
+    // The cursor's own line stays free too.
+    if (fit && lines + 1 > fit->rows) continue;
+    out += "\n" + extra;
+  }
+  return fit ? clip(out, fit->columns) : out;
+}
+
+std::string sync_view(const Json& sync) {
+  const std::uint64_t upserts = count(sync, {"upserts"});
+  const std::uint64_t removals = count(sync, {"removals"});
+  const Json& repaired = list(sync, {"repaired"});
+  std::string out = "Synced in " + duration(sync, {"took"}) + ": ";
+  if (upserts + removals == 0 && !flag(sync, {"unknown_changed"}) &&
+      repaired.empty()) {
+    return out + "nothing had to change.\n";
+  }
+  out += fmt::format("{} added or changed, {} removed{}.\n",
+                     count_text(upserts, "rule"), removals,
+                     flag(sync, {"unknown_changed"})
+                         ? ", another verdict for unknown machines"
+                         : "");
+  for (const Json& each : repaired) {
+    if (each.is_string()) {
+      out += "Repaired: " + printable(each.get<std::string>()) + "\n";
+    }
+  }
+  return out;
+}
+
+}  // namespace pxegate
