@@ -13,8 +13,9 @@
 namespace pxegate {
 
 // One page of a listing. The caller asks for the next page with the UUID of
-// the last item as marker; `last` is true when the page was short, so that
-// no next page exists.
+// the last item as marker; `last` is true when it is known that nothing
+// follows. Only a last page may be empty, and one that is not empty may still
+// be the last.
 template <typename T>
 struct Page {
   std::vector<T> items;

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/ironic/ironic_client.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "controller/base/log.h"
+#include "controller/base/text.h"
+#include "controller/ironic/collection.h"
+#include "controller/ironic/uuid.h"
+
+namespace pxegate {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kMaxLinkText = 4096;
+constexpr std::size_t kMaxWarned = 1000;
+
+ServiceTraits ironic_traits() {
+  return {.name = "Ironic",
+          .section = "ironic",
+          .version_prefix = "x-openstack-ironic-api-",
+          .oldest = {1, 39},
+          .preferred = {1, 53}};
+}
+
+Result<Node> read_node(const json& item, bool with_managed) {
+  const ItemFields fields("node", item);
+  Node node;
+  // One field after the other; the first that is wrong is told.
+  auto uuid = fields.uuid("uuid");
+  if (!uuid) return fail(uuid.error());
+  auto name = fields.text_or_null("name");
+  if (!name) return fail(name.error());
+  auto state = fields.text("provision_state");
+  if (!state) return fail(state.error());
+  auto interface = fields.text_or_null("inspect_interface");
+  if (!interface) return fail(interface.error());
+  node.uuid = *std::move(uuid);
+  node.name = *std::move(name);
+  node.provision_state = *std::move(state);
+  node.inspect_interface = *std::move(interface);
+  if (!with_managed) return node;
+
+  const auto info = fields.object_or_null("driver_internal_info");
+  if (!info) return fail(info.error());
+  constexpr const char* kManageBoot = "inspector_manage_boot";
+  if (*info == nullptr || !(*info)->contains(kManageBoot)) return node;
+  const json& manage_boot = (*info)->at(kManageBoot);
+  if (manage_boot.is_null()) return node;
+  if (!manage_boot.is_boolean()) {
+    return fail(fields.error("driver_internal_info.inspector_manage_boot",
+                             fmt::format("expected true or false, got {}",
+                                         manage_boot.type_name())));
+  }
+  node.inspector_manage_boot = manage_boot.get<bool>();
+  return node;
+}
+
+// The GUID in a DHCP client identifier as Ironic stores it: octets in hex
+// separated by colons, the last eight of which are the GUID.
+std::optional<HardwareAddress> parse_client_id(const json& value) {
+  constexpr std::size_t kGuidText = 8 * 3 - 1;
+  constexpr std::size_t kMaxClientId = 255 * 3 - 1;  // a DHCP option's length
+  if (!value.is_string()) return std::nullopt;
+  const std::string_view text = value.get_ref<const std::string&>();
+  if (text.size() < kGuidText || text.size() > kMaxClientId ||
+      text.size() % 3 != 2) {
+    return std::nullopt;
+  }
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool fits = i % 3 == 2 ? text[i] == ':'
+                                 : (text[i] >= '0' && text[i] <= '9') ||
+                                       (text[i] >= 'a' && text[i] <= 'f') ||
+                                       (text[i] >= 'A' && text[i] <= 'F');
+    if (!fits) return std::nullopt;
+  }
+  const auto guid =
+      HardwareAddress::parse(text.substr(text.size() - kGuidText));
+  return guid ? std::optional(*guid) : std::nullopt;
+}
+
+Result<> check_uuid(std::string_view what, std::string_view uuid) {
+  if (parse_uuid(uuid)) return {};
+  return fail(fmt::format("{} {} is not a UUID", what, pxegate::quoted(uuid)),
+              ErrorCode::kInvalid);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<IronicClient>> IronicClient::make(
+    IronicOptions options, HttpTransport& transport,
+    Authenticator& authenticator, const Clock& clock) {
+  auto service = ServiceClient::make(ironic_traits(), options.endpoint,
+                                     transport, authenticator, clock);
+  if (!service) return fail(service.error());
+  return std::unique_ptr<IronicClient>(
+      new IronicClient(std::move(options), *std::move(service)));
+}
+
+IronicClient::IronicClient(IronicOptions options, ServiceClient service)
+    : options_(std::move(options)),
+      service_(std::move(service)),
+      all_nodes_(options_.max_items),
+      all_ports_(options_.max_items) {}
+
+Result<Page<Node>> IronicClient::get_nodes(Query query, std::string_view marker,
+                                           bool with_managed,
+                                           Listing& listing) {
+  CollectionFormat format{
+      .name = "nodes",
+      .fields = {"uuid", "name", "provision_state", "inspect_interface"}};
+  std::string asked = "uuid,name,provision_state,inspect_interface";
+  if (with_managed) {
+    format.fields.push_back("driver_internal_info.inspector_manage_boot");
+    asked += ",driver_internal_info";
+  }
+  query.emplace_back("fields", asked);
+  query.emplace_back("limit", std::to_string(options_.page_size));
+  if (!marker.empty()) {
+    if (auto valid = check_uuid("marker", marker); !valid) {
+      return fail(valid.error());
+    }
+    query.emplace_back("marker", marker);
+  }
+  const auto answer = service_.get("/v1/nodes", query, marker);
+  if (!answer) return fail(answer.error());
+
+  Page<Node> page;
+  listing.begin_page(marker);
+  const auto end =
+      read_collection(answer->body, format, [&](const json& item) -> Result<> {
+        auto node = read_node(item, with_managed);
+        if (!node) return fail(node.error());
+        if (auto added = listing.add(node->uuid); !added) return added;
+        page.items.push_back(*std::move(node));
+        return {};
+      });
+  if (!end) return fail(end.error().within(answer->request));
+  if (end->next && page.items.empty()) {
+    return fail(answer->request + ": an empty page names a next one",
+                ErrorCode::kUnavailable);
+  }
+  page.last = !end->next;
+  listing.end_page(page.last);
+  return page;
+}
+
+Result<std::vector<Node>> IronicClient::nodes_in_state(
+    std::string_view provision_state) {
+  Listing listing(options_.max_items);
+  std::vector<Node> nodes;
+  std::string marker;
+  for (;;) {
+    auto page = get_nodes({{"provision_state", std::string(provision_state)}},
+                          marker, true, listing);
+    if (!page) {
+      const Error& error = page.error();
+      if (error.code() != ErrorCode::kNotFound) return fail(error);
+      return fail(error.message() + " (a node went while the list was read)",
+                  ErrorCode::kUnavailable);
+    }
+    for (Node& node : page->items) {
+      // A server that does not know the filter would drag in every node.
+      if (node.provision_state != provision_state) {
+        return fail(fmt::format("GET /v1/nodes: asked for nodes in state {}, "
+                                "got {} in state {}",
+                                pxegate::quoted(provision_state), node.uuid,
+                                pxegate::quoted(node.provision_state)),
+                    ErrorCode::kInvalid);
+      }
+      nodes.push_back(std::move(node));
+    }
+    if (page->last) return nodes;
+    marker = nodes.back().uuid;
+  }
+}
+
+Result<Page<Node>> IronicClient::nodes_page(std::string_view marker) {
+  return get_nodes({}, marker, false, all_nodes_);
+}
+
+Result<Port> IronicClient::read_port(const json& item) {
+  const ItemFields fields("port", item);
+  Port port;
+  auto uuid = fields.uuid("uuid");
+  if (!uuid) return fail(uuid.error());
+  auto node_uuid = fields.uuid("node_uuid");
+  if (!node_uuid) return fail(node_uuid.error());
+  const auto address_text = fields.text("address");
+  if (!address_text) return fail(address_text.error());
+  const auto address = MacAddress::parse(*address_text);
+  if (!address) return fail(fields.error("address", address.error().message()));
+  auto network = fields.text_or_null("physical_network");
+  if (!network) return fail(network.error());
+  const auto link = fields.object_or_null("local_link_connection");
+  if (!link) return fail(link.error());
+  const auto extra = fields.object_or_null("extra");
+  if (!extra) return fail(extra.error());
+
+  port.uuid = *std::move(uuid);
+  port.node_uuid = *std::move(node_uuid);
+  port.address = *address;
+  port.physical_network = *std::move(network);
+  if (*link != nullptr) {
+    port.local_link_connection =
+        (*link)->dump(-1, ' ', false, json::error_handler_t::replace);
+    if (port.local_link_connection.size() > kMaxLinkText) {
+      port.local_link_connection.clear();
+      warn_once(port.uuid, fmt::format("local_link_connection is longer than "
+                                       "{} bytes and is left out",
+                                       kMaxLinkText));
+    }
+  }
+  if (*extra != nullptr) {
+    const auto client_id = (*extra)->find("client-id");
+    if (client_id != (*extra)->end() && !client_id->is_null()) {
+      port.guid = parse_client_id(*client_id);
+      if (!port.guid) {
+        warn_once(port.uuid,
+                  "extra.client-id is not eight or more hex octets separated "
+                  "by colons: this port is known by its MAC address only");
+      }
+    }
+  }
+  return port;
+}
+
+void IronicClient::warn_once(const std::string& port_uuid,
+                             const std::string& message) {
+  if (warned_.size() >= kMaxWarned || !warned_.insert(port_uuid).second) return;
+  log::warning("Ironic's port {}: {}", port_uuid, message);
+}
+
+Result<Page<Port>> IronicClient::get_ports(std::string_view marker,
+                                           std::string_view node,
+                                           Listing& listing) {
+  static const CollectionFormat kFormat{
+      .name = "ports",
+      .fields = {"uuid", "address", "node_uuid", "extra.client-id",
+                 "local_link_connection", "physical_network"}};
+  Query query;
+  const bool one_node = !node.empty();
+  if (one_node) query.emplace_back("node", node);
+  query.emplace_back("fields",
+                     "uuid,address,node_uuid,extra,local_link_connection,"
+                     "physical_network");
+  query.emplace_back("limit", std::to_string(options_.page_size));
+  if (!marker.empty()) {
+    if (auto valid = check_uuid("marker", marker); !valid) {
+      return fail(valid.error());
+    }
+    query.emplace_back("marker", marker);
+  }
+  const auto answer =
+      service_.get("/v1/ports", query, marker.empty() ? node : marker);
+  if (!answer) return fail(answer.error());
+
+  Page<Port> page;
+  listing.begin_page(marker);
+  const auto end =
+      read_collection(answer->body, kFormat, [&](const json& item) -> Result<> {
+        auto port = read_port(item);
+        if (!port) return fail(port.error());
+        if (auto added = listing.add(port->uuid); !added) return added;
+        page.items.push_back(*std::move(port));
+        return {};
+      });
+  if (!end) return fail(end.error().within(answer->request));
+  if (end->next && page.items.empty()) {
+    return fail(answer->request + ": an empty page names a next one",
+                ErrorCode::kUnavailable);
+  }
+  // See the header: the short page of one node's ports is the whole rest.
+  page.last = one_node ? !end->next : page.items.empty();
+  listing.end_page(page.last);
+  return page;
+}
+
+Result<Page<Port>> IronicClient::ports_page(std::string_view marker) {
+  return get_ports(marker, {}, all_ports_);
+}
+
+Result<std::vector<Port>> IronicClient::ports_of_node(std::string_view uuid) {
+  if (auto valid = check_uuid("node", uuid); !valid) return fail(valid.error());
+  Listing listing(options_.max_items);
+  std::vector<Port> ports;
+  std::string marker;
+  for (;;) {
+    auto page = get_ports(marker, uuid, listing);
+    if (!page) {
+      const Error& error = page.error();
+      if (error.code() != ErrorCode::kNotFound) return fail(error);
+      // The node is gone, and its ports with it.
+      if (marker.empty()) return std::vector<Port>();
+      return fail(error.message() + " (a port went while the list was read)",
+                  ErrorCode::kUnavailable);
+    }
+    for (Port& port : page->items) {
+      if (port.node_uuid != uuid) {
+        return fail(fmt::format("GET /v1/ports: asked for the ports of node "
+                                "{}, got one of {}",
+                                uuid, port.node_uuid),
+                    ErrorCode::kInvalid);
+      }
+      ports.push_back(std::move(port));
+    }
+    if (page->last) return ports;
+    marker = ports.back().uuid;
+  }
+}
+
+}  // namespace pxegate

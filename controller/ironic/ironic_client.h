@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PXEGATE_CONTROLLER_IRONIC_IRONIC_CLIENT_H_
+#define PXEGATE_CONTROLLER_IRONIC_IRONIC_CLIENT_H_
+
+#include <cstddef>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "controller/base/clock.h"
+#include "controller/base/result.h"
+#include "controller/ironic/authenticator.h"
+#include "controller/ironic/http_transport.h"
+#include "controller/ironic/ironic_api.h"
+#include "controller/ironic/listing.h"
+#include "controller/ironic/service_client.h"
+
+namespace pxegate {
+
+struct IronicOptions {
+  std::string endpoint;  // [ironic] endpoint_override
+  // Ironic lowers it to its own [api] max_limit.
+  std::size_t page_size = 1000;
+  // A list longer than this is taken for one without end.
+  std::size_t max_items = 2'000'000;
+};
+
+// Ironic's bare-metal API, microversions 1.39 (`inspect wait` is a state of
+// its own) and later; asks for 1.53.
+//
+// Pages. `next` only says whether there is more: its URL drops the filters,
+// so the query is built here. Nodes, and the ports of one node, end where it is
+// missing. The list of all ports ends at an empty page only: Ironic leaves a
+// port out whose node vanishes while it answers, and then a page in the middle
+// of the list is short and has no `next`.
+//
+// Data of a port that only its own network boot depends on and that any
+// tenant may write does not fail the list: a malformed extra.client-id (the
+// port then has no GUID) or a local_link_connection above 4 KiB (left empty)
+// is logged once and passed over.
+class IronicClient final : public IronicApi {
+ public:
+  // kInvalid for an endpoint that is no URL. The references must outlive the
+  // client.
+  static Result<std::unique_ptr<IronicClient>> make(
+      IronicOptions options, HttpTransport& transport,
+      Authenticator& authenticator, const Clock& clock);
+
+  // As IronicApi says. kUnavailable where the list changed under the reader
+  // so that it has to be read again.
+  Result<std::vector<Node>> nodes_in_state(
+      std::string_view provision_state) override;
+  Result<Page<Node>> nodes_page(std::string_view marker) override;
+  Result<Page<Port>> ports_page(std::string_view marker) override;
+  Result<std::vector<Port>> ports_of_node(std::string_view uuid) override;
+
+ private:
+  IronicClient(IronicOptions options, ServiceClient service);
+
+  Result<Page<Node>> get_nodes(Query query, std::string_view marker,
+                               bool with_managed, Listing& listing);
+  // `node` empty: of all nodes.
+  Result<Page<Port>> get_ports(std::string_view marker, std::string_view node,
+                               Listing& listing);
+  Result<Port> read_port(const nlohmann::json& item);
+  void warn_once(const std::string& port_uuid, const std::string& message);
+
+  IronicOptions options_;
+  ServiceClient service_;
+  Listing all_nodes_;
+  Listing all_ports_;
+  std::set<std::string, std::less<>> warned_;  // ports, bounded
+};
+
+}  // namespace pxegate
+
+#endif  // PXEGATE_CONTROLLER_IRONIC_IRONIC_CLIENT_H_
