@@ -6,13 +6,17 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include "controller/base/fd.h"
 #include "controller/base/text.h"
@@ -30,10 +34,24 @@ struct Pipe {
   UniqueFd write;
 };
 
+// Moves `fd` out of the range of the standard descriptors, where it lands
+// when this process runs with one of them closed and where the child's
+// dup2() calls would overwrite it.
+Result<> move_up(UniqueFd& fd) {
+  if (fd.get() > STDERR_FILENO) return {};
+  UniqueFd higher(::fcntl(fd.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+  if (!higher) return fail_errno("pipe", errno);
+  fd = std::move(higher);
+  return {};
+}
+
 Result<Pipe> make_pipe() {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno("pipe", errno);
-  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+  Pipe pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+  if (auto moved = move_up(pipe.read); !moved) return fail(moved.error());
+  if (auto moved = move_up(pipe.write); !moved) return fail(moved.error());
+  return pipe;
 }
 
 // posix_spawn's two structs with their clean-up.
@@ -67,9 +85,9 @@ Result<pid_t> spawn(const Command& command, int in, int out, int err) {
   ::posix_spawnattr_setsigmask(&settings.attributes, &none);
   ::posix_spawnattr_setsigdefault(&settings.attributes, &all);
   ::posix_spawnattr_setpgroup(&settings.attributes, 0);
-  ::posix_spawnattr_setflags(&settings.attributes,
-                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                 POSIX_SPAWN_SETPGROUP);
+  ::posix_spawnattr_setflags(&settings.attributes, POSIX_SPAWN_SETSIGMASK |
+                                                       POSIX_SPAWN_SETSIGDEF |
+                                                       POSIX_SPAWN_SETPGROUP);
   std::vector<char*> argv;
   for (const std::string& word : command.argv) {
     argv.push_back(const_cast<char*>(word.c_str()));
@@ -84,8 +102,8 @@ Result<pid_t> spawn(const Command& command, int in, int out, int err) {
   return pid;
 }
 
-// Reads what is there; closes `fd` at its end. What exceeds the cap is read
-// and dropped, so that the child never blocks on us.
+// Reads one chunk of what is there; closes `fd` at its end. What exceeds the
+// cap is read and dropped, so that the child never blocks on us.
 void drain(UniqueFd& fd, std::string& into) {
   std::array<char, 16384> chunk{};
   const ssize_t n = ::read(fd.get(), chunk.data(), chunk.size());
@@ -95,6 +113,22 @@ void drain(UniqueFd& fd, std::string& into) {
   } else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
     fd.reset();
   }
+}
+
+// What the pipe holds now, and no more: something in the background may have
+// inherited its other end and go on writing.
+void drain_rest(UniqueFd& fd, std::string& into) {
+  int held = 0;
+  if (!fd || ::ioctl(fd.get(), FIONREAD, &held) != 0) return;
+  std::string rest(static_cast<std::size_t>(held), '\0');
+  std::size_t have = 0;
+  while (have < rest.size()) {
+    const ssize_t n = ::read(fd.get(), &rest[have], rest.size() - have);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    have += static_cast<std::size_t>(n);
+  }
+  into.append(rest, 0, std::min(have, kMaxCommandOutput - into.size()));
 }
 
 // Writes as much of `rest` as the pipe takes; closes `fd` when done, or when
@@ -130,12 +164,45 @@ class SigpipeGuard {
   sigset_t before_{};
 };
 
-int wait_for(pid_t pid) {
+// Reaps a child that ended or is about to.
+Result<int> exit_status_of(pid_t pid) {
   int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  while (::waitpid(pid, &status, 0) < 0) {
+    if (errno != EINTR) return fail_errno("waitpid", errno);
   }
-  if (WIFSIGNALED(status)) return 128 + WTERMSIG(status);
-  return WEXITSTATUS(status);
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+// A started child in its own process group. Destruction before finish() kills
+// the group: no path out of run() leaves a child behind.
+class Child {
+ public:
+  explicit Child(pid_t pid) : pid_(pid) {}
+  ~Child() {
+    if (pid_ < 0) return;
+    ::kill(-pid_, SIGKILL);
+    static_cast<void>(exit_status_of(pid_));
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  // Becomes readable when the child ended.
+  Result<UniqueFd> ended() const {
+    // By number: the header of glibc 2.36 declares pidfd_open() for C only.
+    UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+    if (!fd) return fail_errno("pidfd_open", errno);
+    return fd;
+  }
+  Result<int> finish() { return exit_status_of(std::exchange(pid_, -1)); }
+
+ private:
+  pid_t pid_;
+};
+
+int poll_timeout(steady_clock::time_point deadline) {
+  const auto left =
+      std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
+  return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
 }
 
 }  // namespace
@@ -156,6 +223,9 @@ Result<CommandOutput> SystemCommandRunner::run(const Command& command) {
   const auto deadline = steady_clock::now() + command.timeout;
   auto pid = spawn(command, in->read.get(), out->write.get(), err->write.get());
   if (!pid) return fail(pid.error());
+  Child child(*pid);
+  const auto ended = child.ended();
+  if (!ended) return fail(ended.error().within(quoted(command.argv[0])));
   in->read.reset();
   out->write.reset();
   err->write.reset();
@@ -163,33 +233,31 @@ Result<CommandOutput> SystemCommandRunner::run(const Command& command) {
   CommandOutput result;
   std::string_view rest = command.input;
   if (rest.empty()) in->write.reset();
-  // The output pipes end when the child and all that inherited them ended.
-  while (out->read || err->read) {
-    const auto left = std::chrono::duration_cast<milliseconds>(
-        deadline - steady_clock::now());
-    std::array<pollfd, 3> watched = {{{out->read.get(), POLLIN, 0},
+  // The child's end counts, not that of its pipes: a child may close its
+  // output long before it ends, and a daemon that it starts may keep it open.
+  for (;;) {
+    std::array<pollfd, 4> watched = {{{ended->get(), POLLIN, 0},
+                                      {out->read.get(), POLLIN, 0},
                                       {err->read.get(), POLLIN, 0},
                                       {in->write.get(), POLLOUT, 0}}};
     const int ready =
-        left.count() <= 0
-            ? 0
-            : ::poll(watched.data(), watched.size(),
-                     static_cast<int>(std::min<std::int64_t>(left.count(),
-                                                             60'000)));
-    if (ready == 0 && steady_clock::now() >= deadline) {
-      ::kill(-*pid, SIGKILL);
-      wait_for(*pid);
+        ::poll(watched.data(), watched.size(), poll_timeout(deadline));
+    if (ready > 0 && watched[0].revents != 0) break;
+    if (steady_clock::now() >= deadline) {
       return fail(fmt::format("{} did not end within {} ms and was killed",
-                              quoted(command.argv[0]),
-                              command.timeout.count()),
+                              quoted(command.argv[0]), command.timeout.count()),
                   ErrorCode::kUnavailable);
     }
     if (ready <= 0) continue;
-    if (watched[0].revents != 0) drain(out->read, result.out);
-    if (watched[1].revents != 0) drain(err->read, result.err);
-    if (watched[2].revents != 0) feed(in->write, rest);
+    if (watched[1].revents != 0) drain(out->read, result.out);
+    if (watched[2].revents != 0) drain(err->read, result.err);
+    if (watched[3].revents != 0) feed(in->write, rest);
   }
-  result.exit_status = wait_for(*pid);
+  drain_rest(out->read, result.out);
+  drain_rest(err->read, result.err);
+  const auto status = child.finish();
+  if (!status) return fail(status.error().within(quoted(command.argv[0])));
+  result.exit_status = *status;
   return result;
 }
 

@@ -31,7 +31,8 @@ class CommandRunner {
 
   // Runs `command` to its end. A child that could not be started, or that
   // was killed because it ran out of time (kUnavailable), is an error; a
-  // non-zero exit status is not. Thread-safe.
+  // non-zero exit status is not. A process that the child leaves running in
+  // the background is not waited for. Thread-safe.
   virtual Result<CommandOutput> run(const Command& command) = 0;
 };
 

@@ -24,15 +24,22 @@ spdlog::level::level_enum to_spdlog(Level level) {
   return spdlog::level::info;
 }
 
+// C0 and DEL, and C1 in its UTF-8 form (U+0080 to U+009F), which some
+// terminals obey too.
 std::string escape_controls(std::string_view message) {
   std::string out;
   out.reserve(message.size());
-  for (const char c : message) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
+  for (std::size_t i = 0; i < message.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(message[i]);
+    const auto next = static_cast<unsigned char>(
+        i + 1 < message.size() ? message[i + 1] : '\0');
+    if (byte == 0xc2 && next >= 0x80 && next < 0xa0) {
+      out += fmt::format("\\x{:02x}\\x{:02x}", byte, next);
+      ++i;
+    } else if (byte < 0x20 || byte == 0x7f) {
       out += fmt::format("\\x{:02x}", byte);
     } else {
-      out += c;
+      out += message[i];
     }
   }
   return out;
@@ -60,8 +67,8 @@ Result<> configure(Level level, const std::string& file) {
 }
 
 void write(Level level, std::string_view message) {
-  spdlog::default_logger_raw()->log(to_spdlog(level),
-                                    escape_controls(message));
+  // Not default_logger_raw(), which races with configure().
+  spdlog::default_logger()->log(to_spdlog(level), escape_controls(message));
 }
 
 }  // namespace pxegate::log

@@ -61,9 +61,9 @@ ErrorCode classify(int errnum) {
 }  // namespace
 
 Error errno_error(std::string_view what, int errnum) {
-  return Error(std::string(what) + ": " +
-                   std::generic_category().message(errnum),
-               classify(errnum));
+  return Error(
+      std::string(what) + ": " + std::generic_category().message(errnum),
+      classify(errnum));
 }
 
 }  // namespace pxegate

@@ -13,15 +13,15 @@ namespace pxegate {
 
 // What a caller may want to tell apart. Everything else is in the message.
 enum class ErrorCode {
-  kFailed,           // no finer class applies
-  kInvalid,          // the input is wrong; retrying does not help
-  kNotFound,         // the thing asked for does not exist
-  kPermission,       // a privilege or a credential is missing
-  kUnavailable,      // may work later: timeouts, refused connections, 503
-  kInvalidState,     // the call does not fit the object's state
-  kConflict,         // somebody else holds the resource
-  kCapacity,         // a limit set by configuration was reached
-  kCancelled,        // stopped on request
+  kFailed,        // no finer class applies
+  kInvalid,       // the input is wrong; retrying does not help
+  kNotFound,      // the thing asked for does not exist
+  kPermission,    // a privilege or a credential is missing
+  kUnavailable,   // may work later: timeouts, refused connections, 503
+  kInvalidState,  // the call does not fit the object's state
+  kConflict,      // somebody else holds the resource
+  kCapacity,      // a limit set by configuration was reached
+  kCancelled,     // stopped on request
 };
 
 // Name of `code` in snake_case, as it appears in JSON. Never empty.
@@ -66,16 +66,16 @@ using Result = tl::expected<T, Error>;
 using Failure = tl::unexpected<Error>;
 
 // For `return fail("…");` from any function that returns a Result.
-inline Failure fail(std::string message,
-                    ErrorCode code = ErrorCode::kFailed) {
+inline Failure fail(std::string message, ErrorCode code = ErrorCode::kFailed) {
   return Failure(Error(std::move(message), code));
 }
 inline Failure fail(Error error) { return Failure(std::move(error)); }
 
 // The one place that turns an errno value into words: "<what>: <strerror>".
-// EPERM and EACCES become kPermission, ENOENT kNotFound, EBUSY and EEXIST
-// kConflict, ENOSPC and E2BIG kCapacity, ETIMEDOUT, EAGAIN and ECONNREFUSED
-// kUnavailable. `errnum` is positive.
+// EPERM and EACCES become kPermission, ENOENT, ENODEV and ENXIO kNotFound,
+// EBUSY and EEXIST kConflict, ENOSPC and E2BIG kCapacity, ETIMEDOUT, EAGAIN
+// and ECONNREFUSED kUnavailable, EINVAL kInvalid, the rest kFailed. `errnum`
+// is positive.
 Error errno_error(std::string_view what, int errnum);
 inline Failure fail_errno(std::string_view what, int errnum) {
   return Failure(errno_error(what, errnum));
