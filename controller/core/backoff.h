@@ -8,8 +8,8 @@
 
 namespace pxegate {
 
-// Exponential backoff with full jitter. Pure: the caller gives the random
-// bits, so that tests need no seed.
+// Exponential backoff with jitter. Pure: the caller gives the random bits, so
+// that tests need no seed. Both options are positive.
 struct BackoffOptions {
   std::chrono::milliseconds first{500};
   std::chrono::milliseconds max{30'000};

@@ -16,8 +16,8 @@ std::string duplicate_address(std::string_view address, const Port& first,
                               const Port& second) {
   return fmt::format(
       "hardware address {} is on two ports, {} of node {} and {} of node {}",
-      address, quoted(first.uuid), quoted(first.node_uuid),
-      quoted(second.uuid), quoted(second.node_uuid));
+      address, quoted(first.uuid), quoted(first.node_uuid), quoted(second.uuid),
+      quoted(second.node_uuid));
 }
 
 // kInvalid where two of `ports` claim the same UUID, MAC address or GUID.
@@ -34,9 +34,8 @@ Result<> check_distinct(const std::vector<Port>& ports) {
       std::tie(at, fresh) = addresses.emplace(*port.guid, &port);
     }
     if (!fresh) {
-      return fail(
-          duplicate_address(at->first.to_string(), *at->second, port),
-          ErrorCode::kInvalid);
+      return fail(duplicate_address(at->first.to_string(), *at->second, port),
+                  ErrorCode::kInvalid);
     }
   }
   return {};
@@ -87,8 +86,8 @@ Result<> Inventory::replace_node_ports(std::string_view node_uuid,
   for (const Port& port : ports) {
     if (port.node_uuid != node_uuid) {
       return fail("port " + quoted(port.uuid) + " belongs to node " +
-                      quoted(port.node_uuid) + ", not to " +
-                      quoted(node_uuid) + " whose ports were asked for",
+                      quoted(port.node_uuid) + ", not to " + quoted(node_uuid) +
+                      " whose ports were asked for",
                   ErrorCode::kInvalid);
     }
   }
@@ -114,9 +113,13 @@ void Inventory::upsert_node(Node node) {
 void Inventory::insert(Port port) {
   erase(port.address);
   if (port.guid) {
-    const auto holder = by_guid_.find(*port.guid);
-    if (holder != by_guid_.end()) erase(MacAddress(holder->second));
-    by_guid_.emplace(*port.guid, port.address);
+    // The GUID moves, and nothing else of the port that had it: without its
+    // entry that port's MAC address would count as unknown.
+    const auto [holder, fresh] = by_guid_.emplace(*port.guid, port.address);
+    if (!fresh) {
+      ports_.at(holder->second).guid.reset();
+      holder->second = port.address;
+    }
   }
   const MacAddress address = port.address;
   ports_.emplace(address, std::move(port));

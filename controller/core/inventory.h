@@ -66,13 +66,14 @@ class Inventory {
 
   // The node's ports are exactly `ports` now: others of that node go, and an
   // address that another node's port had moves here (a port deleted and
-  // created again between two listings). kInvalid, and nothing changed, where
-  // `ports` contradicts itself or names another node.
+  // created again between two listings): with a MAC address goes that port,
+  // with a GUID only the GUID. kInvalid, and nothing changed, where `ports`
+  // contradicts itself or names another node.
   Result<> replace_node_ports(std::string_view node_uuid,
                               std::vector<Port> ports);
 
   // Adds ports that turned up since; the same address again means that the
-  // newer one holds.
+  // newer one holds, as in replace_node_ports().
   void add_ports(std::vector<Port> ports);
 
   // Inserts the node or replaces what was known of it.
