@@ -49,7 +49,9 @@ void FilterHost::shut_down() {
 Result<> FilterHost::tear_down() {
   const std::lock_guard lock(mutex_);
   state_ = FilterState::kUninitialized;
-  return driver_->tear_down();
+  auto done = driver_->tear_down();
+  if (!done) driver_->reset();
+  return done;
 }
 
 FilterState FilterHost::state() const {

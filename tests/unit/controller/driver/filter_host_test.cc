@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/driver/filter_host.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/unit/controller/driver/fake_driver.h"
+
+namespace pxegate {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using testing::FakeDriver;
+using testing::FakeDriverScript;
+using ::testing::IsEmpty;
+using Calls = std::vector<std::string>;
+
+constexpr FilterState kUninitialized = FilterState::kUninitialized;
+constexpr FilterState kInitialized = FilterState::kInitialized;
+
+Snapshot empty_snapshot() {
+  return {std::make_shared<const Inventory>(),
+          std::make_shared<const Policy>()};
+}
+
+enum class Event { kInitialize, kSync, kReset, kShutDown, kTearDown };
+
+// The code of the error that the event returned, if any.
+std::optional<ErrorCode> fire(FilterHost& host, Event event) {
+  const auto code = [](const auto& result) -> std::optional<ErrorCode> {
+    if (result) return std::nullopt;
+    return result.error().code();
+  };
+  switch (event) {
+    case Event::kInitialize:
+      return code(host.initialize());
+    case Event::kSync:
+      return code(host.sync(empty_snapshot()));
+    case Event::kTearDown:
+      return code(host.tear_down());
+    case Event::kReset:
+      host.reset();
+      break;
+    case Event::kShutDown:
+      host.shut_down();
+      break;
+  }
+  return std::nullopt;
+}
+
+struct Transition {
+  FilterState from;
+  Event event;
+  bool driver_fails;
+  FilterState to;
+  Calls calls;  // that reach the driver
+  std::optional<ErrorCode> error;
+};
+
+TEST(FilterHost, EachEventInEachStateDoesWhatTheTableSays) {
+  const auto ok = std::nullopt;
+  const auto driver_error = ErrorCode::kPermission;
+  const Transition table[] = {
+      {kUninitialized,
+       Event::kInitialize,
+       false,
+       kInitialized,
+       {"initialize"},
+       ok},
+      {kUninitialized,
+       Event::kInitialize,
+       true,
+       kUninitialized,
+       {"initialize", "reset"},
+       driver_error},
+      {kUninitialized,
+       Event::kSync,
+       false,
+       kUninitialized,
+       {},
+       ErrorCode::kInvalidState},
+      {kUninitialized,
+       Event::kSync,
+       true,
+       kUninitialized,
+       {},
+       ErrorCode::kInvalidState},
+      {kUninitialized, Event::kReset, false, kUninitialized, {"reset"}, ok},
+      {kUninitialized,
+       Event::kShutDown,
+       false,
+       kUninitialized,
+       {"shut_down"},
+       ok},
+      {kUninitialized,
+       Event::kTearDown,
+       false,
+       kUninitialized,
+       {"tear_down"},
+       ok},
+      {kUninitialized,
+       Event::kTearDown,
+       true,
+       kUninitialized,
+       {"tear_down", "reset"},
+       driver_error},
+
+      {kInitialized,
+       Event::kInitialize,
+       false,
+       kInitialized,
+       {"initialize"},
+       ok},
+      {kInitialized,
+       Event::kInitialize,
+       true,
+       kUninitialized,
+       {"initialize", "reset"},
+       driver_error},
+      {kInitialized, Event::kSync, false, kInitialized, {"sync"}, ok},
+      {kInitialized,
+       Event::kSync,
+       true,
+       kUninitialized,
+       {"sync", "reset"},
+       driver_error},
+      {kInitialized, Event::kReset, false, kUninitialized, {"reset"}, ok},
+      {kInitialized,
+       Event::kShutDown,
+       false,
+       kUninitialized,
+       {"shut_down"},
+       ok},
+      {kInitialized,
+       Event::kTearDown,
+       false,
+       kUninitialized,
+       {"tear_down"},
+       ok},
+      {kInitialized,
+       Event::kTearDown,
+       true,
+       kUninitialized,
+       {"tear_down", "reset"},
+       driver_error},
+  };
+  for (std::size_t i = 0; i < std::size(table); ++i) {
+    const Transition& row = table[i];
+    FakeDriverScript script;
+    FilterHost host(std::make_unique<FakeDriver>(script));
+    if (row.from == kInitialized) {
+      ASSERT_TRUE(host.initialize());
+    }
+    ASSERT_EQ(host.state(), row.from);
+    script.calls.clear();
+    if (row.driver_fails) {
+      const Error error("driver", driver_error);
+      script.initialize_error = error;
+      script.sync_error = error;
+      script.tear_down_error = error;
+    }
+    EXPECT_EQ(fire(host, row.event), row.error) << "row " << i;
+    EXPECT_EQ(host.state(), row.to) << "row " << i;
+    EXPECT_EQ(script.calls, row.calls) << "row " << i;
+  }
+}
+
+TEST(FilterHost, TheDriversErrorReachesTheCallerAsItIs) {
+  FakeDriverScript script;
+  FilterHost host(std::make_unique<FakeDriver>(script));
+  ASSERT_TRUE(host.initialize());
+  script.sync_error = Error("rules: map is full", ErrorCode::kCapacity);
+  const auto report = host.sync(empty_snapshot());
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().message(), "rules: map is full");
+  EXPECT_EQ(report.error().code(), ErrorCode::kCapacity);
+}
+
+TEST(FilterHost, AfterAnErrorInitializeAndSyncWorkAgain) {
+  FakeDriverScript script;
+  FilterHost host(std::make_unique<FakeDriver>(script));
+  ASSERT_TRUE(host.initialize());
+  script.sync_error = Error("once");
+  ASSERT_FALSE(host.sync(empty_snapshot()));
+  script.sync_error.reset();
+  EXPECT_FALSE(host.sync(empty_snapshot())) << "not initialized again yet";
+  EXPECT_TRUE(host.initialize());
+  EXPECT_TRUE(host.sync(empty_snapshot()));
+  EXPECT_THAT(script.calls,
+              ElementsAre("initialize", "sync", "reset", "initialize", "sync"));
+}
+
+TEST(FilterHost, TheReportOfASyncIsTheDrivers) {
+  FakeDriverScript script;
+  script.report.upserts = 3;
+  script.report.repaired = {"somebody removed a rule"};
+  FilterHost host(std::make_unique<FakeDriver>(script));
+  ASSERT_TRUE(host.initialize());
+  const auto report = host.sync(empty_snapshot());
+  ASSERT_TRUE(report);
+  EXPECT_EQ(report->upserts, 3U);
+  EXPECT_THAT(report->repaired, ElementsAre("somebody removed a rule"));
+  EXPECT_TRUE(report->changed());
+}
+
+TEST(FilterHost, QuestionsReachTheDriverInAnyStateAndChangeNone) {
+  FakeDriverScript script;
+  const FilterHost host(std::make_unique<FakeDriver>(script));
+  EXPECT_EQ(host.sync_period(15s), 30s);
+  EXPECT_EQ(host.wake_fd(), 42);
+  EXPECT_EQ(host.status().driver, "fake");
+  EXPECT_TRUE(host.observe());
+  EXPECT_EQ(host.state(), kUninitialized);
+  EXPECT_THAT(script.calls, IsEmpty());
+}
+
+TEST(FilterHost, StatesHaveNames) {
+  EXPECT_EQ(to_string(kInitialized), "initialized");
+  EXPECT_EQ(to_string(kUninitialized), "uninitialized");
+}
+
+TEST(FilterHost, CallsFromManyThreadsReachTheDriverOneAtATime) {
+  constexpr std::size_t kThreads = 4;
+  constexpr std::size_t kRounds = 2'000;
+  FakeDriverScript script;
+  FilterHost host(std::make_unique<FakeDriver>(script));
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&host] {
+        for (std::size_t i = 0; i < kRounds; ++i) {
+          static_cast<void>(host.initialize());
+          static_cast<void>(host.status());
+          host.reset();
+          static_cast<void>(host.state());
+        }
+      });
+    }
+  }
+  // The fake's list has no lock: two calls at once lose an element, or worse.
+  EXPECT_EQ(script.calls.size(), kThreads * kRounds * 2);
+  EXPECT_EQ(host.state(), kUninitialized);
+}
+
+TEST(SyncReport, AnyDifferenceIsAChange) {
+  EXPECT_FALSE(SyncReport{}.changed());
+  EXPECT_TRUE((SyncReport{1, 0, false, {}}).changed());
+  EXPECT_TRUE((SyncReport{0, 1, false, {}}).changed());
+  EXPECT_TRUE((SyncReport{0, 0, true, {}}).changed());
+  EXPECT_TRUE((SyncReport{0, 0, false, {"x"}}).changed());
+}
+
+}  // namespace
+}  // namespace pxegate
