@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef PXEGATE_BPF_PARSE_H
+#define PXEGATE_BPF_PARSE_H
+
+/*
+ * Finds a DHCP request in an Ethernet frame and reads what the policy needs.
+ * Calls no helper and keeps no state, so that the same code is compiled for
+ * the kernel and natively for the fuzzer. Every read goes through take(),
+ * which checks the bound first and advances then.
+ */
+
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/udp.h>
+#include <linux/types.h>
+
+#include "bpf/pxe_filter_abi.h"
+
+#if defined(__bpf__)
+#include <bpf/bpf_endian.h>
+#define pxe_ntohs bpf_ntohs
+#define pxe_htons bpf_htons
+#define pxe_htonl bpf_htonl
+#else
+#include <arpa/inet.h>
+#define pxe_ntohs ntohs
+#define pxe_htons htons
+#define pxe_htonl htonl
+#endif
+
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+
+#define PXE_PORT_DHCP_SERVER 67	 /* RFC 2131 4.1 */
+#define PXE_PORT_PROXY_DHCP 4011 /* PXE 2.1, 2.2.5: the boot server */
+#define PXE_IP_OFFSET 0x1fff
+
+/* 802.1Q tag behind the MAC addresses; the kernel's own is not UAPI. */
+struct pxe_vlan {
+	__be16 tci;
+	__be16 proto;
+};
+
+/* RFC 2131 section 2, up to the end of chaddr. */
+struct pxe_bootp {
+	__u8 op;
+	__u8 htype;
+	__u8 hlen;
+	__u8 hops;
+	__be32 xid;
+	__be16 secs;
+	__be16 flags;
+	__be32 ciaddr;
+	__be32 yiaddr;
+	__be32 siaddr;
+	__be32 giaddr;
+	__u8 chaddr[16];
+};
+static_assert(sizeof(struct pxe_bootp) == 44, "RFC 2131 figure 1");
+
+#define PXE_BOOTREQUEST 1
+/* sname (64) and file (128) follow chaddr. */
+#define PXE_BOOTP_FIXED (sizeof(struct pxe_bootp) + 64 + 128)
+static_assert(PXE_BOOTP_FIXED == 236, "RFC 2131 figure 1");
+#define PXE_DHCP_COOKIE 0x63825363 /* RFC 2131 section 3 */
+
+#define PXE_OPT_PAD 0
+#define PXE_OPT_MESSAGE_TYPE 53
+#define PXE_OPT_CLIENT_ID 61
+#define PXE_OPT_CLIENT_ARCH 93
+#define PXE_OPT_END 255
+/*
+ * How many options are looked at, pads included. Firmware sends about ten,
+ * and pads behind option 255.
+ */
+#define PXE_MAX_OPTIONS 64
+
+/* Ethernet, two tags, the longest IPv4 header, UDP. */
+#define PXE_MAX_BOOTP_OFFSET (14 + 2 * 4 + 60 + 8)
+
+enum pxe_found {
+	PXE_OTHER,     /* no DHCP request: none of our business */
+	PXE_REQUEST,   /* addressed to a DHCP server; see pxe_frame.bootp */
+	PXE_MALFORMED, /* claims to be one, and no server could read it */
+};
+
+struct pxe_cursor {
+	const __u8 *pos;
+	const __u8 *end;
+};
+
+/* Where a request is in its frame, and what encloses it. */
+struct pxe_frame {
+	const __u8 *bootp; /* behind the UDP header; may be the frame's end */
+	__u16 vlan[PXE_MAX_VLANS];
+	__u32 vlans;
+};
+
+/* What the options tell. */
+struct pxe_options {
+	__u64 guid; /* last eight bytes of the client id, as in memory */
+	__u16 arch;
+	__u8 message_type;
+	__u8 has_guid;
+};
+
+static __always_inline const void *take(struct pxe_cursor *cursor, __u32 size)
+{
+	const __u8 *at = cursor->pos;
+
+	if (at + size > cursor->end)
+		return 0;
+	cursor->pos = at + size;
+	return at;
+}
+
+/* Options are read up to here: more than any frame that firmware sends. */
+#define PXE_OPTIONS_SPAN 2048
+
+static __always_inline const __u8 *option_at(const __u8 *start, __u32 offset,
+					     __u32 size, const __u8 *end)
+{
+	if (offset >= PXE_OPTIONS_SPAN)
+		return 0;
+	start += offset;
+	return start + size > end ? 0 : start;
+}
+
+/*
+ * Walks Ethernet, up to two VLAN tags, IPv4 with options, UDP. A frame that
+ * ends before its UDP header does is nobody's request.
+ */
+static __always_inline enum pxe_found pxe_find_request(const void *data,
+						       const void *data_end,
+						       struct pxe_frame *frame)
+{
+	struct pxe_cursor cursor = {data, data_end};
+	const struct ethhdr *eth;
+	const struct iphdr *ip;
+	const struct udphdr *udp;
+	__be16 proto;
+	__u32 header;
+
+	eth = take(&cursor, sizeof(*eth));
+	if (!eth)
+		return PXE_OTHER;
+	proto = eth->h_proto;
+	frame->vlans = 0;
+#pragma unroll
+	for (int i = 0; i < PXE_MAX_VLANS; i++) {
+		const struct pxe_vlan *tag;
+
+		if (proto != pxe_htons(ETH_P_8021Q) &&
+		    proto != pxe_htons(ETH_P_8021AD))
+			break;
+		tag = take(&cursor, sizeof(*tag));
+		if (!tag)
+			return PXE_OTHER;
+		frame->vlan[i] = pxe_ntohs(tag->tci) & 0x0fff;
+		frame->vlans = i + 1;
+		proto = tag->proto;
+	}
+	if (proto != pxe_htons(ETH_P_IP))
+		return PXE_OTHER;
+
+	ip = take(&cursor, sizeof(*ip));
+	if (!ip || ip->protocol != IPPROTO_UDP)
+		return PXE_OTHER;
+	if (ip->frag_off & pxe_htons(PXE_IP_OFFSET))
+		return PXE_OTHER;
+	/*
+	 * The kernel refuses such a header, but a server on a raw socket reads
+	 * the frame before the kernel does and may take it.
+	 */
+	header = ip->ihl * 4;
+	if (ip->version != 4 || header < sizeof(*ip))
+		return PXE_MALFORMED;
+	if (header > sizeof(*ip) && !take(&cursor, header - sizeof(*ip)))
+		return PXE_OTHER;
+
+	udp = take(&cursor, sizeof(*udp));
+	if (!udp)
+		return PXE_OTHER;
+	if (udp->dest != pxe_htons(PXE_PORT_DHCP_SERVER) &&
+	    udp->dest != pxe_htons(PXE_PORT_PROXY_DHCP))
+		return PXE_OTHER;
+	if (pxe_ntohs(udp->len) < sizeof(*udp) + PXE_BOOTP_FIXED)
+		return PXE_MALFORMED;
+	frame->bootp = cursor.pos;
+	return PXE_REQUEST;
+}
+
+/*
+ * The client's address as RFC 2131 has it. Returns the reason that the policy
+ * falls back on where no rule can name such a client, else PXE_REASON_RULE.
+ */
+static __always_inline enum pxe_reason
+pxe_client_address(const struct pxe_bootp *bootp,
+		   const struct pxe_options *options, struct pxe_addr *addr)
+{
+	addr->htype = bootp->htype;
+	addr->hlen = bootp->hlen;
+	addr->pad[0] = 0;
+	addr->pad[1] = 0;
+	if (bootp->htype == PXE_HTYPE_ETHERNET && bootp->hlen == ETH_ALEN) {
+		__builtin_memcpy(addr->octets, bootp->chaddr, ETH_ALEN);
+		addr->octets[6] = 0;
+		addr->octets[7] = 0;
+		return PXE_REASON_RULE;
+	}
+	if (bootp->htype == PXE_HTYPE_INFINIBAND && options->has_guid) {
+		__builtin_memcpy(addr->octets, &options->guid, sizeof(__u64));
+		addr->hlen = sizeof(__u64);
+		return PXE_REASON_RULE;
+	}
+	__builtin_memcpy(addr->octets, bootp->chaddr, sizeof(addr->octets));
+	return bootp->htype == PXE_HTYPE_INFINIBAND ? PXE_REASON_NO_CLIENT_ID
+						    : PXE_REASON_FOREIGN_HTYPE;
+}
+
+/* On the way through the options. */
+struct pxe_walk {
+	const __u8 *start; /* of the cookie */
+	const __u8 *end;
+	__u32 offset; /* of the next option */
+	struct pxe_options *options;
+};
+
+/* Whether options follow the BOOTP header; then the walk stands at the first.
+ */
+static __always_inline int pxe_begin_options(struct pxe_walk *walk)
+{
+	const __u32 cookie = pxe_htonl(PXE_DHCP_COOKIE);
+	const __u8 *at;
+
+	at = option_at(walk->start, 0, sizeof(cookie), walk->end);
+	walk->offset = sizeof(cookie);
+	return at && __builtin_memcmp(at, &cookie, sizeof(cookie)) == 0;
+}
+
+/*
+ * Reads one option and moves on. Nonzero: that was the last one. What the
+ * policy does not need is passed over, what is cut off is not read.
+ */
+static __always_inline int pxe_next_option(struct pxe_walk *walk)
+{
+	struct pxe_options *options = walk->options;
+	const __u8 *start = walk->start, *end = walk->end, *at;
+	const __u32 guid = sizeof(options->guid);
+	__u32 offset = walk->offset, code, length;
+
+	at = option_at(start, offset, 1, end);
+	if (!at || at[0] == PXE_OPT_END)
+		return 1;
+	code = at[0];
+	if (code == PXE_OPT_PAD) {
+		walk->offset = offset + 1;
+		return 0;
+	}
+	at = option_at(start, offset, 2, end);
+	if (!at)
+		return 1;
+	length = at[1];
+	offset += 2;
+	walk->offset = offset + length;
+	if (code == PXE_OPT_MESSAGE_TYPE && length == 1) {
+		at = option_at(start, offset, 1, end);
+		if (at)
+			options->message_type = at[0];
+	} else if (code == PXE_OPT_CLIENT_ARCH && length >= 2) {
+		at = option_at(start, offset, 2, end);
+		if (at)
+			options->arch = at[0] << 8 | at[1];
+	} else if (code == PXE_OPT_CLIENT_ID && length >= guid) {
+		at = option_at(start, offset + length - guid, guid, end);
+		if (at) {
+			__builtin_memcpy(&options->guid, at, guid);
+			options->has_guid = 1;
+		}
+	}
+	return 0;
+}
+
+#endif
