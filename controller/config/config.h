@@ -22,7 +22,7 @@ struct ServiceConfig {
   std::string password;  // secret: never logged, not in config dumps
   std::string cafile;    // empty: the system's
   std::string certfile;
-  std::string keyfile;
+  std::string keyfile;  // empty: certfile holds the key too
   bool insecure = false;
   std::chrono::seconds timeout{30};
 
@@ -35,7 +35,8 @@ struct ServiceConfig {
 struct Config {
   // [DEFAULT]
   bool debug = false;
-  std::string log_file;  // empty: standard error
+  std::string log_file;  // empty: standard error; log_dir is applied to it
+  std::string log_dir;
 
   struct PxeFilter {
     std::string driver;

@@ -30,15 +30,22 @@ struct LoadedConfig {
   std::vector<std::string> files;
 };
 
-// Reads and checks everything. On failure the message lists every problem
-// found, one a line, each with file, line, option and what was expected
+// Reads and checks everything. Files of Ironic and ironic-inspector load as
+// they stand: sections and options that are not pxegate's are passed over in
+// silence, unless their name looks like a slip for one that is. Where an
+// option is set several times the last file wins, within a file its current
+// name before a deprecated one, and then the last line. [inspector] is read
+// only if its endpoint_override is set. On failure the message lists every
+// problem found, one a line, each with file, line, option and what was expected
 // (kInvalid; kNotFound or kPermission where a file could not be read).
 // Secrets never appear in messages.
 Result<LoadedConfig> load_config(const ConfigSources& sources);
 
 // The sample configuration: every option of the table with its help, type,
-// default and choices, commented out, but for `driver = xdp`. Loads without
-// warnings.
+// default and choices, commented out, but for `driver = xdp`. What loading it
+// unedited complains of are the two options that have no default but must be
+// set, [xdp] interfaces and [ironic] endpoint_override; with those, it loads
+// without warnings.
 std::string sample_config();
 
 }  // namespace pxegate

@@ -1,0 +1,775 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/config/options.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "controller/base/text.h"
+#include "controller/config/nearest.h"
+
+namespace pxegate {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr std::array<std::string_view, 4> kTrue = {"true", "1", "on", "yes"};
+constexpr std::array<std::string_view, 4> kFalse = {"false", "0", "off", "no"};
+
+// In the order of their enums.
+constexpr std::array<std::string_view, 3> kXdpModes = {"auto", "native", "skb"};
+constexpr std::array<std::string_view, 2> kOnExit = {"keep", "detach"};
+constexpr std::array<std::string_view, 2> kAuthTypes = {"none", "http_basic"};
+
+static_assert(kXdpModes[static_cast<std::size_t>(XdpMode::kSkb)] == "skb");
+static_assert(kOnExit[static_cast<std::size_t>(OnExit::kDetach)] == "detach");
+static_assert(kAuthTypes[static_cast<std::size_t>(AuthType::kHttpBasic)] ==
+              "http_basic");
+
+// keystoneauth's plug-ins that log in at Keystone.
+constexpr auto kKeystoneLogins =
+    std::to_array<std::string_view>({"admin_token",
+                                     "password",
+                                     "token",
+                                     "v2password",
+                                     "v2token",
+                                     "v3adfspassword",
+                                     "v3applicationcredential",
+                                     "v3kerberos",
+                                     "v3multifactor",
+                                     "v3oauth1",
+                                     "v3oauth2clientcredential",
+                                     "v3oidcaccesstoken",
+                                     "v3oidcauthcode",
+                                     "v3oidcclientcredentials",
+                                     "v3oidcdeviceauthz",
+                                     "v3oidcpassword",
+                                     "v3password",
+                                     "v3samlpassword",
+                                     "v3token",
+                                     "v3tokenlessauth",
+                                     "v3totp"});
+
+// Every state a node can be in, newer Ironic's included.
+constexpr auto kProvisionStates = std::to_array<std::string_view>(
+    {"active",       "adopt failed",  "adopting",        "available",
+     "clean failed", "clean hold",    "clean wait",      "cleaning",
+     "deleting",     "deploy failed", "deploy hold",     "deploying",
+     "enroll",       "error",         "inspect failed",  "inspect wait",
+     "inspecting",   "manageable",    "rescue",          "rescue failed",
+     "rescue wait",  "rescuing",      "service failed",  "service hold",
+     "service wait", "servicing",     "unrescue failed", "unrescuing",
+     "verifying",    "wait call-back"});
+
+bool has_blank(std::string_view text) {
+  return std::ranges::any_of(text, [](char c) {
+    return static_cast<unsigned char>(c) <= ' ' || c == '\x7f';
+  });
+}
+
+Failure invalid(std::string message) {
+  return fail(std::move(message), ErrorCode::kInvalid);
+}
+
+Result<> check_word(std::string_view value) {
+  if (value.empty()) return invalid("is empty");
+  if (has_blank(value)) return invalid(quoted(value) + " holds a blank");
+  return {};
+}
+
+Result<> check_provision_state(std::string_view value) {
+  if (std::ranges::find(kProvisionStates, value) != kProvisionStates.end()) {
+    return {};
+  }
+  std::string message = quoted(value) + " is no provision state of Ironic";
+  if (const auto near = nearest(value, kProvisionStates, value.size() / 2)) {
+    message += fmt::format("; did you mean {}?", quoted(*near));
+  }
+  return invalid(std::move(message));
+}
+
+Result<> check_interface(std::string_view value) {
+  constexpr std::size_t kLongestName = 15;  // IFNAMSIZ without the NUL
+  const bool name = !value.empty() && value.size() <= kLongestName &&
+                    value != "." && value != ".." && !has_blank(value) &&
+                    value.find_first_of("/:\"'") == std::string_view::npos;
+  if (name) return {};
+  return invalid(quoted(value) + " cannot be the name of a network interface");
+}
+
+Result<> check_absolute_path(std::string_view value) {
+  if (value.starts_with('/')) return {};
+  return invalid(quoted(value) + " does not start with '/'");
+}
+
+Result<> check_socket_path(std::string_view value) {
+  constexpr std::size_t kLongestPath = 107;  // sun_path without the NUL
+  if (value.size() > kLongestPath) {
+    return invalid(
+        fmt::format("{} is {} bytes long, a Unix socket's path at "
+                    "most {}",
+                    quoted(value), value.size(), kLongestPath));
+  }
+  return check_absolute_path(value);
+}
+
+Result<> check_username(std::string_view value) {
+  if (value.find(':') == std::string_view::npos) return {};
+  return invalid(quoted(value) + " holds a ':'");
+}
+
+bool is_port(std::string_view text) {
+  std::uint32_t port = 0;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, port);
+  return parsed.ec == std::errc() && parsed.ptr == end && port >= 1 &&
+         port <= 65535;
+}
+
+// "host", "host:port", "[v6]" or "[v6]:port".
+bool is_authority(std::string_view text, bool port_required) {
+  std::string_view host;
+  std::string_view after;
+  if (text.starts_with('[')) {
+    const std::size_t close = text.find(']');
+    if (close == std::string_view::npos) return false;
+    host = text.substr(1, close - 1);
+    after = text.substr(close + 1);
+    if (host.find_first_not_of("0123456789abcdefABCDEF:.") !=
+            std::string_view::npos ||
+        host.find(':') == std::string_view::npos) {
+      return false;
+    }
+  } else {
+    const std::size_t colon = std::min(text.find(':'), text.size());
+    host = text.substr(0, colon);
+    after = text.substr(colon);
+    if (host.empty() || has_blank(host) ||
+        host.find_first_of("/[]@,\"'\\") != std::string_view::npos) {
+      return false;
+    }
+  }
+  if (after.empty()) return !port_required;
+  return after.starts_with(':') && is_port(after.substr(1));
+}
+
+Result<> check_listen(std::string_view value) {
+  if (value.empty() || is_authority(value, true)) return {};
+  return invalid(quoted(value) + " is no address with a port");
+}
+
+Result<> check_url(std::string_view value) {
+  if (value.empty()) return {};
+  // Both may hold a secret, so the text is not shown.
+  if (value.find('@') != std::string_view::npos) {
+    return invalid(
+        "holds a user or a password (a '@'): those have options of "
+        "their own");
+  }
+  if (value.find_first_of("?#") != std::string_view::npos) {
+    return invalid("holds a query or a fragment (a '?' or '#')");
+  }
+  std::string_view rest = value;
+  if (rest.starts_with("http://")) {
+    rest.remove_prefix(7);
+  } else if (rest.starts_with("https://")) {
+    rest.remove_prefix(8);
+  } else {
+    return invalid(quoted(value) + " starts with neither http:// nor https://");
+  }
+  if (!is_authority(rest.substr(0, rest.find('/')), false)) {
+    return invalid(quoted(value) + " has no valid host and port");
+  }
+  if (has_blank(value)) return invalid(quoted(value) + " holds a blank");
+  return {};
+}
+
+constexpr std::array<OptionAlias, 2> kDriverAliases = {
+    OptionAlias{"", "pxe_filter_driver"},
+    OptionAlias{"DEFAULT", "pxe_filter_driver"}};
+constexpr std::array<OptionAlias, 1> kLogFileAliases = {
+    OptionAlias{"", "logfile"}};
+constexpr std::array<OptionAlias, 1> kLogDirAliases = {
+    OptionAlias{"", "logdir"}};
+constexpr std::array<OptionAlias, 1> kAuthTypeAliases = {
+    OptionAlias{"", "auth_plugin"}};
+constexpr std::array<OptionAlias, 1> kUsernameAliases = {
+    OptionAlias{"", "user_name"}};
+// keystoneauth's plug-ins `none` and `http_basic` call it so.
+constexpr std::array<OptionAlias, 1> kEndpointAliases = {
+    OptionAlias{"", "endpoint", false}};
+
+constexpr std::array kDefaultOptions = {
+    Option{.section = "DEFAULT",
+           .name = "debug",
+           .type = OptionType::kBoolean,
+           .default_text = "false",
+           .help =
+               "Log every request and every single change as well. Turn it on "
+               "to find out why something happens; it is too much for every "
+               "day.",
+           .set = +[](Config& c, bool v) { c.debug = v; }},
+    Option{.section = "DEFAULT",
+           .name = "log_file",
+           .type = OptionType::kPath,
+           .default_text = "",
+           .help =
+               "Append the log to this file instead of writing it to standard "
+               "error, which systemd keeps in the journal. A relative path "
+               "starts at log_dir.",
+           .set = +[](Config& c, std::string v) { c.log_file = std::move(v); },
+           .aliases = kLogFileAliases,
+           .example = "/var/log/pxegate/pxegate.log"},
+    Option{.section = "DEFAULT",
+           .name = "log_dir",
+           .type = OptionType::kPath,
+           .default_text = "",
+           .help = "The directory of a relative log_file. By itself it changes "
+                   "nothing, so that the file of an OpenStack service can be "
+                   "used as it stands.",
+           .set = +[](Config& c, std::string v) { c.log_dir = std::move(v); },
+           .aliases = kLogDirAliases,
+           .example = "/var/log/pxegate"}};
+
+constexpr std::array kPxeFilterOptions = {
+    Option{.section = "pxe_filter",
+           .name = "driver",
+           .type = OptionType::kString,
+           .default_text = "iptables",
+           .help =
+               "What enforces the policy. `pxegate drivers` lists the names. "
+               "xdp drops in front of every DHCP server and sees through "
+               "relays and VLAN tags; noop filters nothing and suits a "
+               "network that only inspection uses.",
+           .set = +[](Config& c,
+                      std::string v) { c.pxe_filter.driver = std::move(v); },
+           .check = check_word,
+           .expected = "the name of a driver",
+           .aliases = kDriverAliases},
+    Option{.section = "pxe_filter",
+           .name = "sync_period",
+           .type = OptionType::kSeconds,
+           .default_text = "15",
+           .help =
+               "How often to compare everything with Ironic, in seconds. It "
+               "is stretched by itself where listing all ports takes long. "
+               "Nodes that turn up for inspection do not wait for it, see "
+               "poll_interval. 0, which stops the periodic sync in "
+               "ironic-inspector, is taken for the default.",
+           .set = +[](Config& c, seconds v) { c.pxe_filter.sync_period = v; },
+           .max = 86400},
+    Option{.section = "pxe_filter",
+           .name = "poll_interval",
+           .type = OptionType::kSeconds,
+           .default_text = "2",
+           .help =
+               "How often to ask Ironic for nodes being inspected, in "
+               "seconds. A node must be let through before it has powered on "
+               "and asks for an address, so keep this below the time your "
+               "fastest machine needs for its self-test.",
+           .set = +[](Config& c, seconds v) { c.pxe_filter.poll_interval = v; },
+           .min = 1,
+           .max = 3600},
+    Option{
+        .section = "pxe_filter",
+        .name = "deny_unknown_macs",
+        .type = OptionType::kBoolean,
+        .default_text = "false",
+        .help = "Never let machines through that Ironic does not know. By "
+                "default they get through while some node is being inspected, "
+                "because that node's ports may not be enrolled yet. Set it "
+                "where every node has its ports enrolled beforehand. It "
+                "excludes discovery.",
+        .set = +[](Config& c, bool v) { c.pxe_filter.deny_unknown_macs = v; }},
+    Option{.section = "pxe_filter",
+           .name = "supported_inspect_interfaces",
+           .type = OptionType::kList,
+           .default_text = "agent, inspector",
+           .help =
+               "A node in an open state counts as being inspected only with "
+               "one of these inspect interfaces. Out-of-band inspection boots "
+               "nothing and needs no opening.",
+           .set =
+               +[](Config& c, std::vector<std::string> v) {
+                 c.pxe_filter.supported_inspect_interfaces = std::move(v);
+               },
+           .check = check_word,
+           .expected = "names of inspect interfaces"},
+    Option{.section = "pxe_filter",
+           .name = "open_provision_states",
+           .type = OptionType::kList,
+           .default_text = "inspecting, inspect wait",
+           .help = "The provision states in which a node may network-boot. Add "
+                   "clean wait, wait call-back and rescue wait where one DHCP "
+                   "server does all of a standalone Ironic's network booting.",
+           .set =
+               +[](Config& c, std::vector<std::string> v) {
+                 c.pxe_filter.open_provision_states = std::move(v);
+               },
+           .check = check_provision_state,
+           .expected = "provision states of Ironic"},
+    Option{.section = "pxe_filter",
+           .name = "skip_managed",
+           .type = OptionType::kBoolean,
+           .default_text = "false",
+           .help =
+               "Keep nodes out whose inspection Ironic boots itself, over a "
+               "network of its own. Set it where such nodes must not get an "
+               "answer from the inspection DHCP server.",
+           .set = +[](Config& c, bool v) { c.pxe_filter.skip_managed = v; }}};
+
+constexpr std::string_view kIronicEndpointHelp =
+    "The URL of Ironic's API, without a version at its end. Required.";
+constexpr std::string_view kInspectorEndpointHelp =
+    "The URL of ironic-inspector's API, without a version at its end. Set it "
+    "where inspections are started at ironic-inspector itself, which Ironic "
+    "does not know of. Unset, ironic-inspector is not asked, and nothing else "
+    "in this section matters.";
+
+template <ServiceConfig Config::*kService>
+constexpr std::array<Option, 9> service_options(std::string_view section,
+                                                std::string_view endpoint_help,
+                                                std::string_view example) {
+  return {
+      Option{.section = section,
+             .name = "endpoint_override",
+             .type = OptionType::kUrl,
+             .default_text = "",
+             .help = endpoint_help,
+             .set =
+                 +[](Config& c, std::string v) {
+                   (c.*kService).endpoint_override = std::move(v);
+                 },
+             .check = check_url,
+             .expected = "a URL such as http://192.0.2.1:6385",
+             .aliases = kEndpointAliases,
+             .example = example},
+      Option{.section = section,
+             .name = "auth_type",
+             .type = OptionType::kChoice,
+             .default_text = "none",
+             .help = "How to log in. Keystone's kinds, such as password, are "
+                     "not supported by this version.",
+             .set =
+                 +[](Config& c, std::size_t v) {
+                   (c.*kService).auth_type = static_cast<AuthType>(v);
+                 },
+             .choices = kAuthTypes,
+             .aliases = kAuthTypeAliases},
+      Option{
+          .section = section,
+          .name = "username",
+          .type = OptionType::kString,
+          .default_text = "",
+          .help = "The user for http_basic.",
+          .set = +[](Config& c,
+                     std::string v) { (c.*kService).username = std::move(v); },
+          .check = check_username,
+          .expected = "a name without a ':'",
+          .aliases = kUsernameAliases},
+      Option{
+          .section = section,
+          .name = "password",
+          .type = OptionType::kSecret,
+          .default_text = "",
+          .help = "The password for http_basic. Write $$ for each $ in it, "
+                  "and keep the file from being read by everybody.",
+          .set = +[](Config& c,
+                     std::string v) { (c.*kService).password = std::move(v); }},
+      Option{.section = section,
+             .name = "cafile",
+             .type = OptionType::kPath,
+             .default_text = "",
+             .help = "PEM file with the authorities that may vouch for the "
+                     "server. Unset: the system's.",
+             .set = +[](Config& c,
+                        std::string v) { (c.*kService).cafile = std::move(v); },
+             .example = "/etc/ssl/certs/ca-certificates.crt"},
+      Option{
+          .section = section,
+          .name = "certfile",
+          .type = OptionType::kPath,
+          .default_text = "",
+          .help = "PEM file with the certificate to show to the server, "
+                  "where it wants one.",
+          .set = +[](Config& c,
+                     std::string v) { (c.*kService).certfile = std::move(v); }},
+      Option{
+          .section = section,
+          .name = "keyfile",
+          .type = OptionType::kPath,
+          .default_text = "",
+          .help = "PEM file with the key of certfile, where certfile does "
+                  "not hold it.",
+          .set = +[](Config& c,
+                     std::string v) { (c.*kService).keyfile = std::move(v); }},
+      Option{.section = section,
+             .name = "insecure",
+             .type = OptionType::kBoolean,
+             .default_text = "false",
+             .help = "Do not check the server's certificate. Whoever stands in "
+                     "between can then decide which machines boot.",
+             .set = +[](Config& c, bool v) { (c.*kService).insecure = v; }},
+      Option{.section = section,
+             .name = "timeout",
+             .type = OptionType::kSeconds,
+             .default_text = "30",
+             .help = "Give up a request after so many seconds. Raise it where "
+                     "listing a thousand ports takes longer.",
+             .set = +[](Config& c, seconds v) { (c.*kService).timeout = v; },
+             .min = 1,
+             .max = 3600}};
+}
+
+constexpr std::array kXdpOptions = {
+    Option{.section = "xdp",
+           .name = "interfaces",
+           .type = OptionType::kList,
+           .default_text = "",
+           .help = "The network interfaces on which requests for the "
+                   "inspection DHCP server come in. Required by the xdp "
+                   "driver. One that does not exist yet is waited for. For a "
+                   "bond name its members, for a bridge its ports.",
+           .set =
+               +[](Config& c, std::vector<std::string> v) {
+                 c.xdp.interfaces = std::move(v);
+               },
+           .check = check_interface,
+           .expected = "names of network interfaces",
+           .example = "ens1f0, ens1f1"},
+    Option{.section = "xdp",
+           .name = "mode",
+           .type = OptionType::kChoice,
+           .default_text = "auto",
+           .help =
+               "Where the program runs: native in the NIC's driver, skb in "
+               "the kernel's generic code, auto tries native first. `pxegate "
+               "status` shows what was obtained. Name a mode to have the "
+               "other one refused.",
+           .set = +[](Config& c,
+                      std::size_t v) { c.xdp.mode = static_cast<XdpMode>(v); },
+           .choices = kXdpModes},
+    Option{
+        .section = "xdp",
+        .name = "on_exit",
+        .type = OptionType::kChoice,
+        .default_text = "keep",
+        .help = "What a clean stop leaves behind: keep lets the filter go "
+                "on with the last policy, detach removes it and opens the "
+                "DHCP server to every machine.",
+        .set = +[](Config& c,
+                   std::size_t v) { c.xdp.on_exit = static_cast<OnExit>(v); },
+        .choices = kOnExit},
+    Option{
+        .section = "xdp",
+        .name = "pin_path",
+        .type = OptionType::kPath,
+        .default_text = "/sys/fs/bpf/pxegate",
+        .help = "The directory, on a bpf file system, that keeps the "
+                "filter alive while the controller does not run. Change it "
+                "only to run two independent filters on one host.",
+        .set = +[](Config& c, std::string v) { c.xdp.pin_path = std::move(v); },
+        .check = check_absolute_path,
+        .expected = "an absolute path"},
+    Option{.section = "xdp",
+           .name = "max_clients",
+           .type = OptionType::kInteger,
+           .default_text = "262144",
+           .help = "How many hardware addresses the filter can hold; one port "
+                   "of Ironic takes one, an InfiniBand port two. When it is "
+                   "full, the sync fails and says so, and what does not fit "
+                   "stays denied.",
+           .set = +[](Config& c, std::uint32_t v) { c.xdp.max_clients = v; },
+           .min = 1,
+           .max = 16777216}};
+
+constexpr std::array kApiOptions = {
+    Option{
+        .section = "api",
+        .name = "socket",
+        .type = OptionType::kPath,
+        .default_text = "/run/pxegate/pxegate.sock",
+        .help = "The Unix socket through which the pxegate commands reach "
+                "the controller.",
+        .set = +[](Config& c, std::string v) { c.api.socket = std::move(v); },
+        .check = check_socket_path,
+        .expected = "an absolute path of at most 107 bytes"},
+    Option{
+        .section = "api",
+        .name = "listen",
+        .type = OptionType::kString,
+        .default_text = "",
+        .help = "Serve the control API on this TCP address too, for "
+                "metrics. It asks for no login: choose an address that only "
+                "those reach who may see and trigger everything. Unset: no "
+                "TCP.",
+        .set = +[](Config& c, std::string v) { c.api.listen = std::move(v); },
+        .check = check_listen,
+        .expected = "host:port, [IPv6 address]:port or nothing",
+        .example = "127.0.0.1:9725"}};
+
+constexpr std::array kDiscoveryOptions = {
+    Option{.section = "auto_discovery",
+           .name = "enabled",
+           .type = OptionType::kBoolean,
+           .default_text = "false",
+           .help = "Machines that Ironic does not know may always boot, to be "
+                   "enrolled. Set it as Ironic has it.",
+           .set = +[](Config& c, bool v) { c.discovery |= v; }},
+    Option{.section = "processing",
+           .name = "node_not_found_hook",
+           .type = OptionType::kString,
+           .default_text = "",
+           .help = "The same in ironic-inspector's words: any hook named here "
+                   "turns discovery on.",
+           .set = +[](Config& c, std::string v) { c.discovery |= !v.empty(); },
+           .example = "enroll"}};
+
+template <std::size_t... kSizes>
+constexpr auto joined(const std::array<Option, kSizes>&... parts) {
+  std::array<Option, (kSizes + ...)> all{};
+  std::size_t next = 0;
+  const auto append = [&](const auto& part) {
+    for (const Option& option : part) all[next++] = option;
+  };
+  (append(parts), ...);
+  return all;
+}
+
+constexpr std::array kOptions =
+    joined(kDefaultOptions, kPxeFilterOptions,
+           service_options<&Config::ironic>("ironic", kIronicEndpointHelp,
+                                            "http://192.0.2.1:6385"),
+           service_options<&Config::inspector>(
+               "inspector", kInspectorEndpointHelp, "http://192.0.2.1:5050"),
+           kXdpOptions, kApiOptions, kDiscoveryOptions);
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+std::string_view trim(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\n\v\f\r";
+  const std::size_t first = text.find_first_not_of(kBlanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
+// As Python's int() takes it: a sign, digits, single '_' between digits.
+std::optional<std::int64_t> parse_integer(std::string_view text) {
+  text = trim(text);
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
+  std::string digits;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool between = i > 0 && i + 1 < text.size() && text[i - 1] != '_' &&
+                         text[i - 1] != '-';
+    if (text[i] == '_' && between) continue;
+    digits += text[i];
+  }
+  std::int64_t value = 0;
+  const char* end = digits.data() + digits.size();
+  const auto parsed = std::from_chars(digits.data(), end, value);
+  if (parsed.ptr != end || digits.empty()) return std::nullopt;
+  if (parsed.ec == std::errc::result_out_of_range) {
+    return digits.front() == '-' ? std::numeric_limits<std::int64_t>::min()
+                                 : std::numeric_limits<std::int64_t>::max();
+  }
+  if (parsed.ec != std::errc()) return std::nullopt;
+  return value;
+}
+
+Result<std::int64_t> number_of(const Option& option, std::string_view text) {
+  if (trim(text).empty()) text = option.default_text;
+  const std::optional<std::int64_t> value = parse_integer(text);
+  if (!value) return invalid(quoted(text) + " is no integer");
+  if (*value < option.min || *value > option.max) {
+    return invalid(quoted(text) + " is out of range");
+  }
+  return *value;
+}
+
+// The parts of `text` as oslo.config's ListOpt has them: commas at the end
+// count for nothing, others separate.
+std::vector<std::string> list_of(std::string_view text) {
+  text = trim(text);
+  while (text.ends_with(',')) text.remove_suffix(1);
+  std::vector<std::string> items;
+  while (!text.empty()) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    items.emplace_back(trim(text.substr(0, comma)));
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return items;
+}
+
+Result<> check_text(const Option& option, std::string_view text) {
+  const bool secret = option.type == OptionType::kSecret;
+  if (text.find_first_of("\r\n") != std::string_view::npos) {
+    return invalid((secret ? std::string("the value") : quoted(text)) +
+                   " spans several lines (a line that starts with a blank "
+                   "continues the one above)");
+  }
+  const bool control = std::ranges::any_of(text, [](char c) {
+    return static_cast<unsigned char>(c) < ' ' || c == '\x7f';
+  });
+  if (control) {
+    return invalid((secret ? std::string("the value") : quoted(text)) +
+                   " holds control characters");
+  }
+  return option.check != nullptr ? option.check(text) : Result<>();
+}
+
+Result<std::size_t> choice_of(const Option& option, std::string_view text) {
+  const auto found = std::ranges::find(option.choices, text);
+  if (found != option.choices.end()) {
+    return static_cast<std::size_t>(found - option.choices.begin());
+  }
+  std::string message = quoted(text) + " is not one of them";
+  if (option.name == "auth_type" &&
+      std::ranges::find(kKeystoneLogins, text) != kKeystoneLogins.end()) {
+    message = quoted(text) +
+              " is a login at Keystone, which this version does not do yet";
+  } else if (const auto near = nearest(text, option.choices, 2)) {
+    message += fmt::format("; did you mean {}?", quoted(*near));
+  }
+  return invalid(std::move(message));
+}
+
+// One reader for each kind of value; std::visit picks by what the option sets.
+struct Read {
+  const Option& option;
+  std::string_view text;
+  Config& config;
+
+  template <typename Value, typename Setter>
+  Result<> store(Result<Value> value, Setter set) const {
+    if (!value) return fail(value.error());
+    set(config, *std::move(value));
+    return {};
+  }
+
+  Result<> operator()(void (*set)(Config&, bool)) const {
+    const std::string word = lower(text);
+    const bool yes = std::ranges::find(kTrue, word) != kTrue.end();
+    const bool no = std::ranges::find(kFalse, word) != kFalse.end();
+    if (!yes && !no) return invalid(quoted(text) + " is no boolean");
+    set(config, yes);
+    return {};
+  }
+  Result<> operator()(void (*set)(Config&, std::uint32_t)) const {
+    return store(number_of(option, text).map([](std::int64_t number) {
+      return static_cast<std::uint32_t>(number);
+    }),
+                 set);
+  }
+  Result<> operator()(void (*set)(Config&, seconds)) const {
+    return store(number_of(option, text).map([](std::int64_t number) {
+      return seconds(number);
+    }),
+                 set);
+  }
+  Result<> operator()(void (*set)(Config&, std::string)) const {
+    return store(
+        check_text(option, text).map([this] { return std::string(text); }),
+        set);
+  }
+  Result<> operator()(void (*set)(Config&, std::vector<std::string>)) const {
+    std::vector<std::string> items = list_of(text);
+    for (const std::string& item : items) {
+      if (auto checked = check_text(option, item); !checked) return checked;
+    }
+    set(config, std::move(items));
+    return {};
+  }
+  Result<> operator()(void (*set)(Config&, std::size_t)) const {
+    return store(choice_of(option, text), set);
+  }
+};
+
+}  // namespace
+
+std::string_view to_string(OptionType type) {
+  switch (type) {
+    case OptionType::kBoolean:
+      return "boolean";
+    case OptionType::kInteger:
+      return "integer";
+    case OptionType::kSeconds:
+      return "seconds";
+    case OptionType::kString:
+      return "string";
+    case OptionType::kSecret:
+      return "secret";
+    case OptionType::kPath:
+      return "path";
+    case OptionType::kUrl:
+      return "URL";
+    case OptionType::kList:
+      return "list";
+    case OptionType::kChoice:
+      return "choice";
+  }
+  return "unknown";
+}
+
+std::span<const Option> options() { return kOptions; }
+
+const Option* find_option(std::string_view section, std::string_view name) {
+  const auto found = std::ranges::find_if(kOptions, [&](const Option& option) {
+    return option.section == section && option.name == name;
+  });
+  return found == kOptions.end() ? nullptr : &*found;
+}
+
+std::string expected_text(const Option& option) {
+  switch (option.type) {
+    case OptionType::kBoolean:
+      return "true or false";
+    case OptionType::kInteger:
+      return fmt::format("an integer from {} to {}", option.min, option.max);
+    case OptionType::kSeconds:
+      return fmt::format("seconds, an integer from {} to {}", option.min,
+                         option.max);
+    case OptionType::kChoice:
+      return fmt::format("{}", fmt::join(option.choices, " or "));
+    case OptionType::kList:
+      return fmt::format("{}, separated by commas", option.expected);
+    case OptionType::kString:
+    case OptionType::kSecret:
+    case OptionType::kPath:
+    case OptionType::kUrl:
+      break;
+  }
+  if (!option.expected.empty()) return std::string(option.expected);
+  return "text on one line";
+}
+
+Result<> set_option(const Option& option, std::string_view text,
+                    Config& config) {
+  const Result<> done = std::visit(Read{option, text, config}, option.set);
+  if (done) return {};
+  return invalid(fmt::format("{}; expected {}", done.error().message(),
+                             expected_text(option)));
+}
+
+Config default_config() {
+  Config config;
+  for (const Option& option : kOptions) {
+    // Cannot fail: a test reads every default.
+    [[maybe_unused]] const auto done =
+        set_option(option, option.default_text, config);
+  }
+  return config;
+}
+
+}  // namespace pxegate

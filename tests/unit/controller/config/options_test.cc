@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/config/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace pxegate {
+namespace {
+
+using std::chrono::seconds;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+// Reads one option into a default configuration.
+Result<Config> with(std::string_view section, std::string_view name,
+                    std::string_view text) {
+  const Option* option = find_option(section, name);
+  if (option == nullptr) return fail("no such option");
+  Config config = default_config();
+  if (auto done = set_option(*option, text, config); !done) {
+    return fail(done.error());
+  }
+  return config;
+}
+
+std::string refusal(std::string_view section, std::string_view name,
+                    std::string_view text) {
+  const auto config = with(section, name, text);
+  return config ? "accepted" : config.error().message();
+}
+
+std::string title(const Option& option) {
+  return "[" + std::string(option.section) + "] " + std::string(option.name);
+}
+
+TEST(OptionTable, NamesAreUniqueAndSectionsStayTogether) {
+  std::set<std::pair<std::string_view, std::string_view>> names;
+  std::vector<std::string_view> sections;
+  for (const Option& option : options()) {
+    EXPECT_TRUE(names.emplace(option.section, option.name).second)
+        << title(option);
+    for (const OptionAlias& alias : option.aliases) {
+      const auto section =
+          alias.section.empty() ? option.section : alias.section;
+      EXPECT_TRUE(names.emplace(section, alias.name).second) << alias.name;
+    }
+    if (sections.empty() || sections.back() != option.section) {
+      sections.push_back(option.section);
+    }
+  }
+  EXPECT_EQ(sections.size(), std::set(sections.begin(), sections.end()).size());
+}
+
+TEST(OptionTable, EveryOptionIsFullyDescribed) {
+  for (const Option& option : options()) {
+    SCOPED_TRACE(title(option));
+    EXPECT_THAT(option.help, testing::EndsWith("."));
+    EXPECT_FALSE(expected_text(option).empty());
+    EXPECT_NE(to_string(option.type), "unknown");
+    EXPECT_EQ(option.check == nullptr, option.expected.empty());
+    const bool number = option.type == OptionType::kInteger ||
+                        option.type == OptionType::kSeconds;
+    EXPECT_EQ(number, option.max > option.min);
+    EXPECT_EQ(option.type == OptionType::kChoice, !option.choices.empty());
+    EXPECT_EQ(find_option(option.section, option.name), &option);
+  }
+}
+
+TEST(OptionTable, DefaultsAndExamplesAreValid) {
+  for (const Option& option : options()) {
+    SCOPED_TRACE(title(option));
+    Config config;
+    const auto normal = set_option(option, option.default_text, config);
+    EXPECT_TRUE(normal) << normal.error().message();
+    if (option.example.empty()) continue;
+    const auto example = set_option(option, option.example, config);
+    EXPECT_TRUE(example) << example.error().message();
+  }
+}
+
+TEST(OptionTable, EveryOptionReachesTheConfiguration) {
+  for (const Option& option : options()) {
+    SCOPED_TRACE(title(option));
+    std::string text = "/elsewhere";
+    if (option.type == OptionType::kBoolean) text = "true";
+    if (option.type == OptionType::kInteger) text = "7";
+    if (option.type == OptionType::kSeconds) text = "7";
+    if (option.type == OptionType::kUrl) text = "http://elsewhere";
+    if (option.type == OptionType::kList) text = "enroll";
+    if (option.type == OptionType::kChoice) text = option.choices.back();
+    if (option.name == "listen") text = "elsewhere:1";
+    Config config = default_config();
+    const auto done = set_option(option, text, config);
+    ASSERT_TRUE(done) << done.error().message();
+    EXPECT_FALSE(config == default_config());
+  }
+}
+
+TEST(OptionTable, DefaultsAreThoseOfTheDocumentation) {
+  const Config config = default_config();
+  EXPECT_FALSE(config.debug);
+  EXPECT_EQ(config.pxe_filter.driver, "iptables");
+  EXPECT_EQ(config.pxe_filter.sync_period, seconds(15));
+  EXPECT_EQ(config.pxe_filter.poll_interval, seconds(2));
+  EXPECT_THAT(config.pxe_filter.supported_inspect_interfaces,
+              ElementsAre("agent", "inspector"));
+  EXPECT_THAT(config.pxe_filter.open_provision_states,
+              ElementsAre("inspecting", "inspect wait"));
+  EXPECT_EQ(config.ironic.auth_type, AuthType::kNone);
+  EXPECT_EQ(config.xdp.mode, XdpMode::kAuto);
+  EXPECT_EQ(config.xdp.on_exit, OnExit::kKeep);
+  EXPECT_EQ(config.xdp.pin_path, "/sys/fs/bpf/pxegate");
+  EXPECT_EQ(config.xdp.max_clients, 262144u);
+  EXPECT_EQ(config.api.socket, "/run/pxegate/pxegate.sock");
+  EXPECT_EQ(config.api.listen, "");
+  EXPECT_FALSE(config.discovery);
+}
+
+TEST(BooleanOption, TakesTheWordsOfOsloInAnyCase) {
+  for (const auto* text : {"true", "1", "on", "yes", "True", "YES", "oN"}) {
+    EXPECT_TRUE(with("DEFAULT", "debug", text)->debug) << text;
+  }
+  for (const auto* text : {"false", "0", "off", "no", "FALSE", "Off"}) {
+    EXPECT_FALSE(with("DEFAULT", "debug", text)->debug) << text;
+  }
+  for (const auto* text : {"", "t", "2", "enabled", "true "}) {
+    EXPECT_THAT(refusal("DEFAULT", "debug", text),
+                HasSubstr("is no boolean; expected true or false"));
+  }
+}
+
+TEST(IntegerOption, TakesWhatPythonTakes) {
+  const auto read = [](std::string_view text) {
+    return with("xdp", "max_clients", text)->xdp.max_clients;
+  };
+  EXPECT_EQ(read("100"), 100u);
+  EXPECT_EQ(read(" +100 "), 100u);
+  EXPECT_EQ(read("007"), 7u);
+  EXPECT_EQ(read("1_000"), 1000u);
+  EXPECT_EQ(read(""), 262144u) << "empty stands for the default";
+}
+
+TEST(IntegerOption, RefusesWhatIsNone) {
+  for (const auto* text : {"x", "1.5", "0x10", "1 2", "--1", "+-1", "1__0",
+                           "_1", "1_", "-_1", "12k", "\xc2\xb2"}) {
+    EXPECT_THAT(refusal("xdp", "max_clients", text),
+                HasSubstr("is no integer; expected an integer from 1 to "
+                          "16777216"));
+  }
+}
+
+TEST(IntegerOption, RefusesWhatIsOutOfRange) {
+  for (const auto* text : {"0", "-1", "16777217", "99999999999999999999999",
+                           "-99999999999999999999999"}) {
+    EXPECT_THAT(refusal("xdp", "max_clients", text),
+                HasSubstr("out of range; expected an integer from 1 to"));
+  }
+  EXPECT_THAT(refusal("pxe_filter", "poll_interval", "0"),
+              HasSubstr("from 1 to 3600"));
+}
+
+TEST(ListOption, SplitsAtCommasAndTrimsAsOslo) {
+  const auto read = [](std::string_view text) {
+    return with("xdp", "interfaces", text)->xdp.interfaces;
+  };
+  EXPECT_THAT(read("a"), ElementsAre("a"));
+  EXPECT_THAT(read(" a , b,c "), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(read("a,\nb"), ElementsAre("a", "b"));
+  EXPECT_THAT(read("a,b,,"), ElementsAre("a", "b"));
+  EXPECT_THAT(read(""), IsEmpty());
+  EXPECT_THAT(read(" , "), IsEmpty());
+}
+
+TEST(ListOption, ChecksEveryItem) {
+  for (const auto* text : {"a,,b", "a b", "a,sixteenletters16", "a/b", "..",
+                           "a:1", "a\nb", "\"a\""}) {
+    EXPECT_THAT(refusal("xdp", "interfaces", text),
+                HasSubstr("expected names of network interfaces"))
+        << text;
+  }
+}
+
+TEST(ProvisionStates, AnUnknownOneIsRefusedWithTheNearest) {
+  EXPECT_TRUE(with("pxe_filter", "open_provision_states",
+                   "inspecting, inspect wait, clean wait, wait call-back, "
+                   "rescue wait, service wait"));
+  EXPECT_THAT(
+      refusal("pxe_filter", "open_provision_states", "inspecting, inspectwait"),
+      AllOf(HasSubstr("\"inspectwait\" is no provision state"),
+            HasSubstr("did you mean \"inspect wait\"?")));
+  EXPECT_THAT(refusal("pxe_filter", "open_provision_states", "zzz"),
+              Not(HasSubstr("did you mean")));
+}
+
+TEST(ChoiceOption, TakesTheNamesExactly) {
+  EXPECT_EQ(with("xdp", "mode", "auto")->xdp.mode, XdpMode::kAuto);
+  EXPECT_EQ(with("xdp", "mode", "native")->xdp.mode, XdpMode::kNative);
+  EXPECT_EQ(with("xdp", "mode", "skb")->xdp.mode, XdpMode::kSkb);
+  EXPECT_EQ(with("xdp", "on_exit", "keep")->xdp.on_exit, OnExit::kKeep);
+  EXPECT_EQ(with("xdp", "on_exit", "detach")->xdp.on_exit, OnExit::kDetach);
+  EXPECT_THAT(refusal("xdp", "mode", "nativ"),
+              AllOf(HasSubstr("did you mean \"native\"?"),
+                    HasSubstr("expected auto or native or skb")));
+  EXPECT_THAT(refusal("xdp", "mode", "AUTO"), HasSubstr("not one of them"));
+  EXPECT_THAT(refusal("xdp", "mode", ""), HasSubstr("not one of them"));
+}
+
+TEST(AuthType, AKeystoneLoginIsRefusedAsSuch) {
+  EXPECT_EQ(with("ironic", "auth_type", "http_basic")->ironic.auth_type,
+            AuthType::kHttpBasic);
+  for (const auto* text :
+       {"password", "v3password", "v3applicationcredential", "token"}) {
+    EXPECT_THAT(refusal("ironic", "auth_type", text),
+                AllOf(HasSubstr("this version does not do yet"),
+                      HasSubstr("expected none or http_basic")));
+  }
+  EXPECT_THAT(refusal("ironic", "auth_type", "basic"),
+              Not(HasSubstr("Keystone")));
+}
+
+TEST(Endpoint, TakesHttpUrls) {
+  for (const auto* text :
+       {"http://a", "https://a.b/", "http://192.0.2.1:6385",
+        "https://[2001:db8::1]:6385/baremetal", "http://[::1]", ""}) {
+    EXPECT_EQ(refusal("ironic", "endpoint_override", text), "accepted") << text;
+  }
+  for (const auto* text :
+       {"a", "ftp://a", "http://", "http:///x", "http://a:0", "http://a:65536",
+        "http://a:", "http://a:x", "http://[::1", "http://[zz]", "http://::1",
+        "http://a b", "http://a/b c", "HTTP//a", "http://a\n"}) {
+    EXPECT_THAT(refusal("ironic", "endpoint_override", text),
+                HasSubstr("expected a URL such as"))
+        << text;
+  }
+}
+
+TEST(Endpoint, NeverShowsAPasswordThatStandsInIt) {
+  for (const auto* text :
+       {"http://me:hunter2@a", "me:hunter2@a", "http://a/?token=hunter2"}) {
+    EXPECT_THAT(refusal("ironic", "endpoint_override", text),
+                AllOf(HasSubstr("expected"), Not(HasSubstr("hunter2"))));
+  }
+}
+
+TEST(SecretOption, IsNeverShown) {
+  EXPECT_EQ(with("ironic", "password", "p:w \"x\"")->ironic.password,
+            "p:w \"x\"");
+  for (const auto* text : {"hunter2\nx", "hunter2\x01"}) {
+    EXPECT_THAT(refusal("ironic", "password", text),
+                AllOf(HasSubstr("expected"), Not(HasSubstr("hunter2"))));
+  }
+}
+
+TEST(TextOption, AnswersAValueOverSeveralLinesWithTheLikelyCause) {
+  EXPECT_THAT(refusal("pxe_filter", "driver", "xdp\nsync_period = 5"),
+              HasSubstr("a line that starts with a blank"));
+  EXPECT_THAT(refusal("DEFAULT", "log_file", "/a\x1b"),
+              HasSubstr("control characters"));
+}
+
+TEST(Listen, TakesAnAddressWithAPort) {
+  for (const auto* text : {"", "127.0.0.1:9725", "localhost:1", "[::1]:9725"}) {
+    EXPECT_EQ(refusal("api", "listen", text), "accepted") << text;
+  }
+  for (const auto* text : {"9725", ":9725", "::1:9725", "[::1]", "a:0",
+                           "a:70000", "http://a:1", "a:1 "}) {
+    EXPECT_THAT(refusal("api", "listen", text), HasSubstr("expected host:port"))
+        << text;
+  }
+}
+
+TEST(Paths, MustBeAbsoluteAndFitTheSocketAddress) {
+  EXPECT_THAT(refusal("xdp", "pin_path", "bpf"), HasSubstr("absolute path"));
+  EXPECT_THAT(refusal("xdp", "pin_path", ""), HasSubstr("absolute path"));
+  EXPECT_THAT(refusal("api", "socket", "/" + std::string(107, 'x')),
+              HasSubstr("at most 107"));
+  EXPECT_EQ(refusal("api", "socket", "/" + std::string(106, 'x')), "accepted");
+}
+
+TEST(Username, CannotHoldAColon) {
+  EXPECT_THAT(refusal("ironic", "username", "a:b"), HasSubstr("':'"));
+}
+
+TEST(SetOption, LeavesTheConfigurationAloneOnFailure) {
+  Config config = default_config();
+  EXPECT_FALSE(set_option(*find_option("xdp", "interfaces"), "a,b c", config));
+  EXPECT_EQ(config, default_config());
+}
+
+}  // namespace
+}  // namespace pxegate
