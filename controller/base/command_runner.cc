@@ -34,24 +34,10 @@ struct Pipe {
   UniqueFd write;
 };
 
-// Moves `fd` out of the range of the standard descriptors, where it lands
-// when this process runs with one of them closed and where the child's
-// dup2() calls would overwrite it.
-Result<> move_up(UniqueFd& fd) {
-  if (fd.get() > STDERR_FILENO) return {};
-  UniqueFd higher(::fcntl(fd.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
-  if (!higher) return fail_errno("pipe", errno);
-  fd = std::move(higher);
-  return {};
-}
-
 Result<Pipe> make_pipe() {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail_errno("pipe", errno);
-  Pipe pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
-  if (auto moved = move_up(pipe.read); !moved) return fail(moved.error());
-  if (auto moved = move_up(pipe.write); !moved) return fail(moved.error());
-  return pipe;
+  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
 // posix_spawn's two structs with their clean-up.

@@ -144,8 +144,13 @@ Policy::Policy(std::vector<Entry> entries, Verdict unknown)
     return std::pair(a.address, a.verdict) < std::pair(b.address, b.verdict);
   });
   static_assert(Verdict::kDeny < Verdict::kAllow, "deny sorts first and wins");
-  const auto rest = std::ranges::unique(entries_, {}, &Entry::address);
-  entries_.erase(rest.begin(), rest.end());
+  // Not std::ranges::unique, whose subrange clang 14 does not compile with
+  // libstdc++ 12.
+  const auto same_address = [](const Entry& a, const Entry& b) {
+    return a.address == b.address;
+  };
+  entries_.erase(std::unique(entries_.begin(), entries_.end(), same_address),
+                 entries_.end());
 }
 
 std::optional<Verdict> Policy::find(const HardwareAddress& address) const {

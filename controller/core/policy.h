@@ -36,18 +36,18 @@ Result<> validate(const PolicyOptions& options);
 
 // Which line of the policy decided.
 enum class Rule : std::uint8_t {
-  kBeingInspected,         // allow: open state, supported interface
-  kIntrospected,           // allow: ironic-inspector lists it as unfinished
-  kManagedNotYetKnown,     // allow for now: skip_managed is set, the node is
-                           // `inspecting` and Ironic has not said who boots it
-  kManagedSkipped,         // deny: Ironic manages this boot, skip_managed set
-  kNotInspected,           // deny: in Ironic, in no open state
-  kUnsupportedInterface,   // deny: open state, inspect_interface not supported
-  kNodeMissing,            // deny: the port's node is not in the node list
-  kUnknownInspection,      // allow: unknown, and some node is being inspected
-  kUnknownDiscovery,       // allow: unknown, and discovery is on
-  kUnknownDenied,          // deny: unknown, deny_unknown_macs is set
-  kUnknownIdle,            // deny: unknown, no inspection, no discovery
+  kBeingInspected,        // allow: open state, supported interface
+  kIntrospected,          // allow: ironic-inspector lists it as unfinished
+  kManagedNotYetKnown,    // allow for now: skip_managed is set, the node is
+                          // `inspecting` and Ironic has not said who boots it
+  kManagedSkipped,        // deny: Ironic manages this boot, skip_managed set
+  kNotInspected,          // deny: in Ironic, in no open state
+  kUnsupportedInterface,  // deny: open state, inspect_interface not supported
+  kNodeMissing,           // deny: the port's node is not in the node list
+  kUnknownInspection,     // allow: unknown, and some node is being inspected
+  kUnknownDiscovery,      // allow: unknown, and discovery is on
+  kUnknownDenied,         // deny: unknown, deny_unknown_macs is set
+  kUnknownIdle,           // deny: unknown, no inspection, no discovery
 };
 inline constexpr std::size_t kRuleCount = 11;
 // Stable snake_case name for JSON, as in "being_inspected".
@@ -115,9 +115,7 @@ struct PolicyDiff {
   std::optional<Verdict> unknown;
   std::vector<HardwareAddress> removals;
 
-  bool empty() const {
-    return upserts.empty() && !unknown && removals.empty();
-  }
+  bool empty() const { return upserts.empty() && !unknown && removals.empty(); }
   bool operator==(const PolicyDiff&) const = default;
 };
 

@@ -39,7 +39,7 @@ struct SyncReport {
 
 // One place where the filter works: a network interface, a chain, a folder.
 struct DriverTarget {
-  std::string name;    // "eth1"
+  std::string name;  // "eth1"
   bool active = false;
   std::string mode;    // "native", "skb"; empty while inactive
   std::string detail;  // why inactive, or what else is worth knowing
@@ -57,7 +57,7 @@ struct DriverStatus {
 
 // One DHCP client as the filter saw it lately.
 struct ClientRecord {
-  std::string address;     // hardware address, as HardwareAddress prints it
+  std::string address;  // hardware address, as HardwareAddress prints it
   std::uint8_t htype = 0;
   Verdict verdict = Verdict::kDeny;  // of the latest request
   std::string reason;                // of the latest request
@@ -129,13 +129,20 @@ class FilterDriver {
     return configured;
   }
 
-  // A descriptor that becomes readable when the world changed and a sync()
-  // is due at once (an interface appeared); sync() makes it unreadable again.
-  // -1: none. Valid until the next initialize() or reset().
+  // A descriptor that becomes readable when the world may have changed (an
+  // interface appeared); -1: none. The same for the driver's whole life.
   virtual int wake_fd() const { return -1; }
+  // Makes wake_fd() unreadable again; true where a sync() is due at once.
+  virtual bool woken() { return false; }
 
   // Cheap, changes nothing, callable in any state.
   virtual DriverStatus status() const = 0;
+
+  // The policy that is enforced right now, read back; also without
+  // initialize(), from what an earlier run left in force.
+  virtual Result<Policy> installed() const {
+    return fail("this driver cannot tell what it enforces");
+  }
 
   // As status(); reading may cost as much as there are clients.
   virtual Result<Observations> observe() const { return Observations{}; }
