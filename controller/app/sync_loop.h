@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PXEGATE_CONTROLLER_APP_SYNC_LOOP_H_
+#define PXEGATE_CONTROLLER_APP_SYNC_LOOP_H_
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "controller/app/control_backend.h"
+#include "controller/app/enforcer.h"
+#include "controller/app/port_queue.h"
+#include "controller/app/relist.h"
+#include "controller/app/source_health.h"
+#include "controller/app/state_poll.h"
+#include "controller/base/clock.h"
+#include "controller/base/result.h"
+#include "controller/core/policy.h"
+#include "controller/driver/filter_host.h"
+#include "controller/ironic/ironic_api.h"
+
+namespace pxegate {
+
+struct SyncLoopOptions {
+  PolicyOptions policy;
+  std::chrono::seconds sync_period{15};
+  std::chrono::seconds poll_interval{2};
+  // For the status only.
+  std::string ironic_endpoint;
+  std::string inspector_endpoint;
+};
+
+// Decides when to ask Ironic (and ironic-inspector) what, and when to have
+// the driver enforce what they said. Has no thread, no timer and no I/O of
+// its own: a worker calls step() when next_due() has come.
+//
+// Two kinds of news meet here. A *poll* asks every poll_interval which nodes
+// are in an open state; it alone says who is being inspected. A *full list*
+// says everything else; it takes effect as a whole, and only together with a
+// poll that began after its nodes were read, so that it can be as slow as it
+// likes and neither opens nor closes a node by old news. Ports of a node that
+// turned up in a poll are asked for at once, and win over a list of ports
+// that began before.
+//
+// Until a full list, a poll and ironic-inspector (where there is one) have
+// answered once, the driver is given nothing to enforce. After that a source
+// that fails leaves the policy as it is.
+//
+// Not thread-safe: one thread makes all calls.
+class SyncLoop {
+ public:
+  using Answer = std::function<void(Result<SyncOutcome>)>;
+
+  // `inspector` may be null. The references must outlive this. The host
+  // should be initialized; where it is not, the first step() does so.
+  SyncLoop(SyncLoopOptions options, IronicApi& ironic, InspectorApi* inspector,
+           FilterHost& host, const Clock& clock, Random random);
+
+  // When step() has something to do; not later than "now" where it is due.
+  Monotonic next_due() const;
+
+  // Does one piece of work that is due, or nothing: at most about one HTTP
+  // request and what it takes to enforce its answer. Polls go first, and a
+  // poll is late by one piece of other work at most.
+  void step();
+
+  // Lists everything now, whatever backoff says, and enforces it. `answer`
+  // (may be empty) is called once, from a later step(): with the outcome, or
+  // with the first failure, after which the loop goes on trying by itself.
+  void request_full_sync(Answer answer);
+
+  // The driver's wake_fd is readable: the next step() enforces once more,
+  // without asking anybody.
+  void request_driver_sync() { driver_sync_wanted_ = true; }
+
+  // New options, from the next step() on, without asking Ironic again. A
+  // state that becomes open opens no node before the poll that follows at
+  // once.
+  void reconfigure(SyncLoopOptions options);
+
+  // Fills what this class knows: all but version, pid, started, state and
+  // driver.
+  void describe(ControllerStatus& status) const;
+  // ControllerStatus::stale is true from this time on, if nothing happens:
+  // for a reader who asks while step() waits for an answer.
+  Monotonic stale_from() const;
+  PolicyInForce policy_in_force() const;
+  // Cheap. A complete list was enforced at least once.
+  bool synced() const { return last_full_sync_.has_value(); }
+
+ private:
+  using Uuids = std::set<std::string, std::less<>>;
+  using PortsByNode = std::map<std::string, std::vector<Port>, std::less<>>;
+  enum class Work;
+
+  bool can_enforce() const;
+  bool stretched() const;
+  std::optional<std::chrono::seconds> driver_period() const;
+  Monotonic due(Work work) const;
+  void run(Work work);
+
+  void poll_ironic();
+  void poll_failed(const Error& error);
+  void apply_poll(Inventory::NodesByUuid found);
+  void poll_inspector();
+  void fetch_ports();
+  void apply_fetched_ports();
+  void read_full_list();
+  void list_failed(const Error& error);
+  void apply_full_list();
+  Result<SyncReport> enforce_full_list();
+  void read_new_ports();
+  void apply_new_ports();
+
+  Result<SyncReport> enforce(Enforcer::When when);
+  void note_poll_enforced();
+  void answer_waiting(const Result<SyncOutcome>& outcome);
+
+  SyncLoopOptions options_;
+  IronicApi& ironic_;
+  InspectorApi* const inspector_;
+  FilterHost& host_;
+  const Clock& clock_;
+  Random random_;
+  const Monotonic started_;
+
+  Enforcer enforcer_;
+  bool driver_sync_wanted_ = false;
+  bool recompute_ = false;
+
+  // What the sources said last, with the polls' news in it. Null until the
+  // first full list took effect.
+  std::shared_ptr<const Inventory> inventory_;
+  Inventory::NodesByUuid open_;  // of the last poll
+  Uuids introspected_;           // of ironic-inspector's last answer
+
+  StatePoll poll_;
+  Monotonic next_poll_;
+  Monotonic poll_began_;
+  bool others_turn_ = false;  // between two polls that follow at once
+  SourceHealth poll_health_;
+
+  Monotonic next_inspector_;
+  SourceHealth inspector_health_;
+
+  PortQueue port_queue_;
+  PortsByNode fetched_;  // not yet in inventory_
+  Monotonic fetched_since_;
+  SourceHealth ports_health_;
+
+  Relist relist_;
+  Monotonic next_list_;            // or its next page
+  bool list_confirmed_ = false;    // by a poll after its nodes were read
+  PortsByNode fetched_meanwhile_;  // while the list of ports was read
+  std::chrono::milliseconds list_took_{0};
+  SourceHealth list_health_;
+
+  // New ports, while full lists are stretched.
+  Monotonic next_new_ports_ = Monotonic::max();
+  std::string last_port_;
+  std::vector<Port> new_ports_;
+  SourceHealth new_ports_health_;
+
+  bool list_requested_ = false;
+  std::vector<Answer> waiting_;  // for the next full list to begin
+  std::vector<Answer> served_;   // by the full list under way
+
+  std::optional<WallTime> last_full_sync_;
+  std::optional<WallTime> last_poll_;
+};
+
+}  // namespace pxegate
+
+#endif  // PXEGATE_CONTROLLER_APP_SYNC_LOOP_H_
