@@ -70,6 +70,16 @@ int FilterHost::wake_fd() const {
   return driver_->wake_fd();
 }
 
+bool FilterHost::woken() {
+  const std::lock_guard lock(mutex_);
+  return driver_->woken();
+}
+
+Result<Policy> FilterHost::installed() const {
+  const std::lock_guard lock(mutex_);
+  return driver_->installed();
+}
+
 DriverStatus FilterHost::status() const {
   const std::lock_guard lock(mutex_);
   return driver_->status();

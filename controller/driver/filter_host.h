@@ -44,7 +44,9 @@ class FilterHost {
   std::optional<std::chrono::seconds> sync_period(
       std::chrono::seconds configured) const;
   int wake_fd() const;
+  bool woken();
   DriverStatus status() const;
+  Result<Policy> installed() const;
   Result<Observations> observe() const;
 
  private:

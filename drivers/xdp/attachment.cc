@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "drivers/xdp/attachment.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "controller/base/log.h"
+#include "controller/base/text.h"
+
+namespace pxegate {
+namespace {
+
+std::optional<bpf_link_info> link_info(int fd) {
+  bpf_link_info info{};
+  __u32 size = sizeof(info);
+  if (::bpf_obj_get_info_by_fd(fd, &info, &size) != 0) return std::nullopt;
+  return info;
+}
+
+std::string mode_name(unsigned attach_mode) {
+  switch (attach_mode) {
+    case XDP_ATTACHED_DRV:
+      return "native";
+    case XDP_ATTACHED_SKB:
+      return "skb";
+    case XDP_ATTACHED_HW:
+      return "offloaded";
+    default:
+      return "several";
+  }
+}
+
+std::string program_name(std::uint32_t id) {
+  const UniqueFd fd(::bpf_prog_get_fd_by_id(id));
+  bpf_prog_info info{};
+  __u32 size = sizeof(info);
+  if (!fd || ::bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0) {
+    return fmt::format("with id {}", id);
+  }
+  return fmt::format("{} (id {})", quoted(info.name), id);
+}
+
+Error occupied(const std::string& interface, const Occupant& occupant) {
+  return Error(
+      fmt::format("interface {} already runs the XDP program {} in {} mode, "
+                  "which is not this pxegate's and is not replaced; `bpftool "
+                  "net show dev {}` tells more. Stop the program's owner, or "
+                  "remove it with `ip link set dev {} xdp off`",
+                  interface, program_name(occupant.prog_id), occupant.mode,
+                  interface, interface),
+      ErrorCode::kConflict);
+}
+
+// Whether link `fd` is what makes interface `ifindex` run a program.
+bool holds(int fd, unsigned ifindex) {
+  const auto info = link_info(fd);
+  if (!info || info->xdp.ifindex != ifindex) return false;
+  const auto occupant = query_occupant(ifindex);
+  return occupant && occupant->prog_id == info->prog_id;
+}
+
+bool fits(const std::string& mode, XdpAttachMode wanted) {
+  switch (wanted) {
+    case XdpAttachMode::kAuto:
+      return true;
+    case XdpAttachMode::kNative:
+      return mode == "native";
+    case XdpAttachMode::kSkb:
+      return mode == "skb";
+  }
+  return false;
+}
+
+// Creates the link; the negative errno on failure.
+int create_link(int prog_fd, unsigned ifindex, unsigned flags) {
+  bpf_link_create_opts options{};
+  options.sz = sizeof(options);
+  options.flags = flags;
+  return ::bpf_link_create(prog_fd, static_cast<int>(ifindex), BPF_XDP,
+                           &options);
+}
+
+// Errors that another attach mode would meet too.
+bool same_in_any_mode(int errnum) {
+  return errnum == EBUSY || errnum == EEXIST || errnum == EPERM ||
+         errnum == EACCES || errnum == ENODEV;
+}
+
+}  // namespace
+
+std::optional<Occupant> query_occupant(unsigned ifindex) {
+  bpf_xdp_query_opts options{};
+  options.sz = sizeof(options);
+  if (::bpf_xdp_query(static_cast<int>(ifindex), 0, &options) != 0) {
+    return std::nullopt;
+  }
+  if (options.attach_mode == XDP_ATTACHED_NONE) return std::nullopt;
+  std::uint32_t id = options.prog_id;
+  for (const std::uint32_t other :
+       {options.drv_prog_id, options.skb_prog_id, options.hw_prog_id}) {
+    if (id == 0) id = other;
+  }
+  return Occupant{id, mode_name(options.attach_mode)};
+}
+
+Result<> Attachment::check_free() const {
+  const unsigned ifindex = ::if_nametoindex(interface_.c_str());
+  if (ifindex == 0) return {};
+  const auto occupant = query_occupant(ifindex);
+  if (!occupant) return {};
+  const UniqueFd link(::bpf_obj_get(pin_.c_str()));
+  if (link && holds(link.get(), ifindex)) return {};
+  if (link_ && holds(link_.get(), ifindex)) return {};
+  return fail(occupied(interface_, *occupant));
+}
+
+Result<std::string> Attachment::ensure(int prog_fd, std::uint32_t prog_id,
+                                       XdpAttachMode mode) {
+  const unsigned ifindex = ::if_nametoindex(interface_.c_str());
+  if (ifindex == 0) {
+    link_.reset();
+    return fail(fmt::format("no such network interface: {}; waiting for it "
+                            "([xdp] interfaces)",
+                            quoted(interface_)),
+                ErrorCode::kNotFound);
+  }
+  if (!link_) link_.reset(::bpf_obj_get(pin_.c_str()));
+  if (link_ && !holds(link_.get(), ifindex)) {
+    // Its interface went away or was made anew, or somebody detached it.
+    link_.reset();
+  }
+  std::string repaired;
+  if (link_) {
+    const auto occupant = query_occupant(ifindex);
+    if (occupant && !fits(occupant->mode, mode) && !mode_refused_) {
+      return change_mode(prog_fd, ifindex, mode, *occupant);
+    }
+    if (occupant && occupant->prog_id != prog_id) {
+      if (::bpf_link_update(link_.get(), prog_fd, nullptr) != 0) {
+        return fail_errno(
+            fmt::format("interface {}: cannot put the XDP program into the "
+                        "link pinned at {}",
+                        interface_, pin_),
+            errno);
+      }
+      if (was_active_) {
+        repaired = fmt::format("interface {} ran another program", interface_);
+      }
+    }
+  }
+  if (!link_) {
+    if (auto created = create(prog_fd, ifindex, mode); !created) {
+      return fail(created.error());
+    }
+    if (was_active_) {
+      repaired = fmt::format("interface {} was no longer filtered", interface_);
+    }
+  }
+  if (!pinned()) {
+    if (auto done = pin(); !done) return fail(done.error());
+    if (was_active_ && repaired.empty()) {
+      repaired = fmt::format("the pin of interface {} was gone", interface_);
+    }
+  }
+  was_active_ = true;
+  return repaired;
+}
+
+Result<std::string> Attachment::change_mode(int prog_fd, unsigned ifindex,
+                                            XdpAttachMode mode,
+                                            const Occupant& occupant) {
+  log::warning("interface {}: leaving {} mode; it is unfiltered for a moment",
+               interface_, occupant.mode);
+  if (auto detached = detach(); !detached) return fail(detached.error());
+  auto created = create(prog_fd, ifindex, mode);
+  if (!created) {
+    // Better filtered in the wrong mode than not at all.
+    mode_refused_ = true;
+    log::error("{}; staying in {} mode", created.error().message(),
+               occupant.mode);
+    created = create(prog_fd, ifindex, XdpAttachMode::kAuto);
+  }
+  if (created) created = pin();
+  if (!created) return fail(created.error());
+  was_active_ = true;
+  return std::string();
+}
+
+Result<> Attachment::create(int prog_fd, unsigned ifindex, XdpAttachMode mode) {
+  int fd = -EOPNOTSUPP;
+  if (mode != XdpAttachMode::kSkb) {
+    fd = create_link(prog_fd, ifindex, XDP_FLAGS_DRV_MODE);
+  }
+  const bool fall_back =
+      mode == XdpAttachMode::kAuto && fd < 0 && !same_in_any_mode(-fd);
+  if (fall_back) {
+    log::info("interface {}: no native XDP ({}); using generic mode",
+              interface_, errno_error("driver", -fd).message());
+  }
+  if (mode == XdpAttachMode::kSkb || fall_back) {
+    fd = create_link(prog_fd, ifindex, XDP_FLAGS_SKB_MODE);
+  }
+  if (fd >= 0) {
+    link_.reset(fd);
+    return {};
+  }
+  if (fd == -EBUSY || fd == -EEXIST) {
+    if (const auto occupant = query_occupant(ifindex)) {
+      return fail(occupied(interface_, *occupant));
+    }
+  }
+  return fail_errno(
+      fmt::format("interface {}: cannot attach the XDP program{}", interface_,
+                  mode == XdpAttachMode::kNative
+                      ? " in native mode ([xdp] mode = auto would fall back)"
+                      : ""),
+      -fd);
+}
+
+Result<> Attachment::pin() const {
+  if (auto removed = remove_pin(pin_); !removed) return removed;
+  if (::bpf_obj_pin(link_.get(), pin_.c_str()) != 0) {
+    return fail_errno("cannot pin the link at " + pin_, errno);
+  }
+  return {};
+}
+
+bool Attachment::pinned() const {
+  const UniqueFd there(::bpf_obj_get(pin_.c_str()));
+  if (!there) return false;
+  const auto a = link_info(there.get());
+  const auto b = link_info(link_.get());
+  return a && b && a->id == b->id;
+}
+
+Result<> Attachment::detach() {
+  if (!link_) link_.reset(::bpf_obj_get(pin_.c_str()));
+  Result<> detached;
+  if (link_ && ::bpf_link_detach(link_.get()) != 0 && errno != ENOLINK &&
+      errno != ENODEV && errno != EINVAL) {
+    detached = fail_errno("cannot detach from interface " + interface_, errno);
+  }
+  link_.reset();
+  auto removed = remove_pin(pin_);
+  return detached ? removed : detached;
+}
+
+bool Attachment::active() const {
+  const UniqueFd there(link_ ? -1 : ::bpf_obj_get(pin_.c_str()));
+  const int fd = link_ ? link_.get() : there.get();
+  const unsigned ifindex = ::if_nametoindex(interface_.c_str());
+  return fd >= 0 && ifindex != 0 && holds(fd, ifindex);
+}
+
+std::string Attachment::mode() const {
+  const unsigned ifindex = ::if_nametoindex(interface_.c_str());
+  if (!active()) return {};
+  const auto occupant = query_occupant(ifindex);
+  return occupant ? occupant->mode : std::string();
+}
+
+}  // namespace pxegate

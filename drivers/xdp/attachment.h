@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PXEGATE_DRIVERS_XDP_ATTACHMENT_H_
+#define PXEGATE_DRIVERS_XDP_ATTACHMENT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "controller/base/fd.h"
+#include "controller/base/result.h"
+#include "drivers/xdp/bpffs.h"
+#include "drivers/xdp/xdp_driver.h"
+
+namespace pxegate {
+
+// The XDP program that an interface runs, as the kernel tells.
+struct Occupant {
+  std::uint32_t prog_id = 0;
+  std::string mode;  // "native", "skb", "offloaded"
+};
+// nullopt where it runs none.
+std::optional<Occupant> query_occupant(unsigned ifindex);
+
+// One interface and the pinned bpf_link that holds the program on it.
+class Attachment {
+ public:
+  Attachment(std::string interface, const PinDirectory& pins)
+      : interface_(std::move(interface)), pin_(pins.link_path(interface_)) {}
+
+  const std::string& interface() const { return interface_; }
+
+  // kConflict, naming the program and what to do, where the interface runs an
+  // XDP program that is not held by the link pinned here. Changes nothing.
+  Result<> check_free() const;
+
+  // Makes the interface run `prog_fd` (whose id is `prog_id`) in `mode`:
+  // adopts the pinned link and swaps its program in place, or makes and pins
+  // a new one. Returns what had to be put right compared with the last
+  // success, empty if nothing. kNotFound: no such interface. kConflict: as
+  // check_free().
+  Result<std::string> ensure(int prog_fd, std::uint32_t prog_id,
+                             XdpAttachMode mode);
+
+  // Detaches, also under a process that still holds the link.
+  Result<> detach();
+
+  // This process holds the link.
+  bool held() const { return static_cast<bool>(link_); }
+  // The obtained mode; empty while not attached.
+  std::string mode() const;
+  // The link's interface exists and runs the link's program.
+  bool active() const;
+
+ private:
+  Result<std::string> change_mode(int prog_fd, unsigned ifindex,
+                                  XdpAttachMode mode, const Occupant& occupant);
+  Result<> create(int prog_fd, unsigned ifindex, XdpAttachMode mode);
+  Result<> pin() const;
+  bool pinned() const;
+
+  std::string interface_;
+  std::string pin_;
+  UniqueFd link_;
+  bool was_active_ = false;
+  bool mode_refused_ = false;
+};
+
+}  // namespace pxegate
+
+#endif  // PXEGATE_DRIVERS_XDP_ATTACHMENT_H_

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "drivers/xdp/bpffs.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/magic.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <optional>
+#include <sstream>
+#include <utility>
+
+#include "controller/base/log.h"
+
+namespace pxegate {
+namespace {
+
+constexpr std::string_view kBpfMount = "/sys/fs/bpf";
+constexpr std::string_view kLinks = "/links";
+
+bool on_bpffs(const std::string& path) {
+  struct statfs info {};
+  return ::statfs(path.c_str(), &info) == 0 && info.f_type == BPF_FS_MAGIC;
+}
+
+// The nearest ancestor of `path` that exists, `path` itself included.
+std::string existing_ancestor(std::filesystem::path path) {
+  std::error_code ignored;
+  while (!std::filesystem::exists(path, ignored) && path.has_relative_path()) {
+    path = path.parent_path();
+  }
+  return path.string();
+}
+
+Result<> mount_bpffs() {
+  const std::string target(kBpfMount);
+  if (::mount("bpf", target.c_str(), "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+              "mode=0700") == 0) {
+    log::info("mounted a BPF file system at {}", target);
+    return {};
+  }
+  return fail(errno_error(fmt::format("no BPF file system is mounted at {} and "
+                                      "it cannot be mounted; as root, run "
+                                      "`mount -t bpf bpf {}`",
+                                      target, target),
+                          errno));
+}
+
+Result<> make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
+  return fail_errno(fmt::format("cannot make {} ([xdp] pin_path); it needs to "
+                                "be writable by the user that pxegate runs as",
+                                path),
+                    errno);
+}
+
+// Who holds the flock on `fd`: /proc/locks has "… FLOCK … <pid> <maj:min:inode>
+// …" lines.
+std::optional<long> lock_holder(int fd) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return std::nullopt;
+  auto locks = read_file("/proc/locks");
+  if (!locks) return std::nullopt;
+  const std::string inode = fmt::format(":{}", info.st_ino);
+  std::istringstream lines(*locks);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string number, kind, advice, access, file;
+    long pid = 0;
+    words >> number >> kind >> advice >> access >> pid >> file;
+    if (words && kind == "FLOCK" && file.ends_with(inode)) return pid;
+  }
+  return std::nullopt;
+}
+
+std::string encode(std::string_view interface) {
+  std::string name;
+  for (const char c : interface) {
+    if (c == '.' || c == '%') {
+      name += fmt::format("%{:02x}", static_cast<unsigned>(c));
+    } else {
+      name += c;
+    }
+  }
+  return name;
+}
+
+std::string decode(std::string_view name) {
+  std::string interface;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    if (name.substr(i, 3) == "%2e") {
+      interface += '.';
+      i += 2;
+    } else if (name.substr(i, 3) == "%25") {
+      interface += '%';
+      i += 2;
+    } else {
+      interface += name[i];
+    }
+  }
+  return interface;
+}
+
+}  // namespace
+
+PinDirectory::PinDirectory(std::string path) : path_(std::move(path)) {
+  while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
+}
+
+std::string PinDirectory::map_path(std::string_view map) const {
+  return fmt::format("{}/{}", path_, map);
+}
+
+std::string PinDirectory::link_path(std::string_view interface) const {
+  return fmt::format("{}{}/{}", path_, kLinks, encode(interface));
+}
+
+Result<> PinDirectory::prepare() const {
+  if (path_.empty() || path_.front() != '/') {
+    return fail(
+        fmt::format("[xdp] pin_path = {}: expected an absolute path", path_),
+        ErrorCode::kInvalid);
+  }
+  const std::string ancestor = existing_ancestor(path_);
+  if (!on_bpffs(ancestor)) {
+    if (ancestor != kBpfMount) {
+      return fail(
+          fmt::format(
+              "[xdp] pin_path = {}: {} is not on a BPF file system; use "
+              "a path below {}, or run `mount -t bpf bpf {}`",
+              path_, ancestor, kBpfMount, ancestor),
+          ErrorCode::kInvalid);
+    }
+    if (auto mounted = mount_bpffs(); !mounted) return mounted;
+  }
+  std::error_code error;
+  const auto parent = std::filesystem::path(path_).parent_path();
+  std::filesystem::create_directories(parent, error);
+  if (error) {
+    return fail_errno("cannot make " + parent.string(), error.value());
+  }
+  if (auto made = make_directory(path_); !made) return made;
+  return make_directory(path_ + std::string(kLinks));
+}
+
+Result<> PinDirectory::lock() {
+  if (lock_) {
+    // The directory may have been removed and made again since.
+    struct stat held {};
+    struct stat there {};
+    if (::fstat(lock_.get(), &held) == 0 &&
+        ::stat(path_.c_str(), &there) == 0 && held.st_ino == there.st_ino) {
+      return {};
+    }
+    lock_.reset();
+  }
+  UniqueFd directory(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return fail_errno(path_, errno);
+  if (::flock(directory.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return fail_errno("cannot lock " + path_, errno);
+    const auto holder = lock_holder(directory.get());
+    return fail(
+        fmt::format("another pxegate{} already enforces a policy with [xdp] "
+                    "pin_path = {}; stop that one first, or give this one "
+                    "other interfaces and another pin_path",
+                    holder ? fmt::format(" (process {})", *holder) : "", path_),
+        ErrorCode::kConflict);
+  }
+  lock_ = std::move(directory);
+  return {};
+}
+
+std::vector<std::string> PinDirectory::pinned_interfaces() const {
+  std::vector<std::string> interfaces;
+  std::error_code error;
+  for (std::filesystem::directory_iterator
+           it(path_ + std::string(kLinks), error),
+       end;
+       !error && it != end; it.increment(error)) {
+    interfaces.push_back(decode(it->path().filename().string()));
+  }
+  std::ranges::sort(interfaces);
+  return interfaces;
+}
+
+Result<> PinDirectory::remove() const {
+  for (const std::string& path : {path_ + std::string(kLinks), path_}) {
+    if (::rmdir(path.c_str()) != 0 && errno != ENOENT) {
+      return fail_errno("cannot remove " + path, errno);
+    }
+  }
+  return {};
+}
+
+Result<> remove_pin(const std::string& path) {
+  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return {};
+  return fail_errno("cannot remove the pin " + path, errno);
+}
+
+}  // namespace pxegate

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PXEGATE_DRIVERS_XDP_BPFFS_H_
+#define PXEGATE_DRIVERS_XDP_BPFFS_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "controller/base/fd.h"
+#include "controller/base/result.h"
+
+namespace pxegate {
+
+// The directory that holds what the driver pins: maps by name, and one link
+// per interface under links/.
+class PinDirectory {
+ public:
+  explicit PinDirectory(std::string path);
+
+  const std::string& path() const { return path_; }
+  std::string map_path(std::string_view map) const;
+  // '.' and '%' of the interface's name are encoded as %2e and %25: the BPF
+  // file system refuses dots.
+  std::string link_path(std::string_view interface) const;
+
+  // Makes the directories (mode 0700), and mounts a BPF file system at
+  // /sys/fs/bpf where the path lies below it and none is mounted.
+  // kPermission or kInvalid with the command to run where that fails.
+  Result<> prepare() const;
+
+  // Locks the directory for one controller until this object goes.
+  // kConflict, naming the process, where another holds it. Idempotent.
+  Result<> lock();
+
+  // Interfaces that have a link pinned here, decoded.
+  std::vector<std::string> pinned_interfaces() const;
+
+  // Removes the (empty) directories; a missing one is no error.
+  Result<> remove() const;
+
+ private:
+  std::string path_;
+  UniqueFd lock_;
+};
+
+// Unlinks a pin; a missing one is no error.
+Result<> remove_pin(const std::string& path);
+
+}  // namespace pxegate
+
+#endif  // PXEGATE_DRIVERS_XDP_BPFFS_H_

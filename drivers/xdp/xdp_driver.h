@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PXEGATE_DRIVERS_XDP_XDP_DRIVER_H_
+#define PXEGATE_DRIVERS_XDP_XDP_DRIVER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "controller/driver/filter_driver.h"
+
+namespace pxegate {
+
+enum class XdpAttachMode { kAuto, kNative, kSkb };
+
+struct XdpOptions {
+  std::vector<std::string> interfaces;  // at least one, distinct
+  XdpAttachMode mode = XdpAttachMode::kAuto;
+  // Whether a clean stop removes the filter. If not, it stays in force.
+  bool detach_on_exit = false;
+  // A directory on a BPF file system, this driver's own. Dots are not allowed
+  // in names there (kernel: bpf_lookup() in kernel/bpf/inode.c).
+  std::string pin_path = "/sys/fs/bpf/pxegate";
+  std::uint32_t max_clients = 262144;
+};
+
+// Enforces the policy with an XDP program on each interface. Program, links
+// and maps are pinned, so the filter outlives the controller: whatever happens
+// to the controller, the last policy stays in force, and the next controller
+// takes the links over without a moment unfiltered.
+//
+// One controller per pin_path: initialize() locks the directory (flock) and
+// fails with kConflict, naming the holder, where it is locked. An interface
+// that runs somebody else's XDP program is never taken over: kConflict when
+// found at the first initialize(), an inactive target later. A missing
+// interface is an inactive target; it is attached when it appears (wake_fd).
+//
+// initialize() needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; CAP_SYS_ADMIN
+// only where no BPF file system is mounted yet. It fails with kPermission,
+// saying so, where they are missing.
+std::unique_ptr<FilterDriver> make_xdp_driver(XdpOptions options);
+
+}  // namespace pxegate
+
+#endif  // PXEGATE_DRIVERS_XDP_XDP_DRIVER_H_
