@@ -186,8 +186,12 @@ class HttpServer final : public httplib::Server {
   void serve(int fd, int stop_fd) {
     ConnectionStream stream(fd, stop_fd);
     bool closed = false;
+    // httplib would compress with Brotli at its slowest: seconds for a large
+    // policy, to save bytes that never leave the machine.
     process_request(stream, /*close_connection=*/true, closed,
-                    [](httplib::Request&) {});
+                    [](httplib::Request& request) {
+                      request.headers.erase("Accept-Encoding");
+                    });
     stream.finish();
   }
 

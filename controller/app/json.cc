@@ -193,7 +193,8 @@ std::vector<std::string> problems(const ControllerStatus& status,
     std::string detail = inactive_targets(status.driver);
     if (detail.empty()) detail = status.driver_error;
     found.push_back(
-        fmt::format("the {} driver does not filter everywhere it should{}{}",
+        fmt::format("the {} driver does not filter everywhere it should{}{}; "
+                    "the controller tries again at each sync",
                     status.driver.driver, detail.empty() ? "" : ": ", detail));
   }
   if (!status.synced) {

@@ -373,9 +373,11 @@ std::string address_view(const Json& address) {
     const std::string uuid = text(node, {"uuid"});
     put(out, "node", name.empty() ? uuid : fmt::format("{} ({})", name, uuid));
     const std::string state = text(node, {"provision_state"});
-    put(out, "state", state.empty() ? "unknown" : state);
     const std::string interface = text(node, {"inspect_interface"});
-    put(out, "inspected by", interface.empty() ? "unknown" : interface);
+    put(out, "state",
+        fmt::format(
+            "{}{}", state.empty() ? "unknown" : state,
+            interface.empty() ? "" : ", inspect_interface " + interface));
   } else if (!rule.empty()) {
     put(out, "node", "none: no port in Ironic has this address");
   }

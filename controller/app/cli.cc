@@ -1,0 +1,569 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/app/cli.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <ostream>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "controller/app/control_api.h"
+#include "controller/app/control_client.h"
+#include "controller/app/json.h"
+#include "controller/app/table.h"
+#include "controller/base/mac_address.h"
+
+namespace pxegate {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr seconds kTeardownTimeout{60};
+constexpr std::chrono::milliseconds kWatchInterval{1'000};
+
+struct Arguments {
+  std::vector<std::string> config_files;
+  std::string config_dir;
+  bool json = false;
+  bool watch = false;
+  std::string address;
+  long long sync_timeout = kDefaultSyncTimeout.count();
+};
+
+// One run of the command line.
+class Session {
+ public:
+  Session(const CliHooks& hooks, std::ostream& out, std::ostream& err,
+          const Arguments& arguments)
+      : hooks_(hooks), out_(out), err_(err), arguments_(arguments) {}
+
+  int run() {
+    if (!load()) return kExitUsage;
+    if (loaded_.files.empty()) {
+      complain(
+          fmt::format("no configuration file was read: {} does not "
+                      "exist; make one with `pxegate config sample`",
+                      hooks_.default_config_file));
+    }
+    return hooks_.run(loaded_, sources_);
+  }
+
+  int status() {
+    if (!load()) return kExitUsage;
+    const auto reachable = client().probe();
+    if (!reachable && reachable.error().code() == ErrorCode::kNotFound) {
+      return offline_status();
+    }
+    const auto body = client().get("/v1/status");
+    if (!body) return failed(body.error());
+    const auto json = parse_json(*body);
+    if (!json) return failed(json.error());
+    const bool wrote = emit(arguments_.json ? *body : status_view(*json));
+    const bool healthy = json->is_object() && json->contains("healthy") &&
+                         json->at("healthy") == true;
+    return wrote && healthy ? kExitSuccess : kExitFailure;
+  }
+
+  int policy() {
+    std::string path = "/v1/policy";
+    std::optional<HardwareAddress> address;
+    if (!arguments_.address.empty()) {
+      const auto parsed = HardwareAddress::parse(arguments_.address);
+      if (!parsed) return failed(parsed.error(), kExitUsage);
+      address = *parsed;
+      path += "?address=" + address->to_string();
+    }
+    if (!load()) return kExitUsage;
+    const auto body = document(path, [&](const ControlBackend& backend) {
+      return offline_policy(backend, address);
+    });
+    return show(body, address ? &address_view : &policy_view);
+  }
+
+  int clients() {
+    if (!load()) return kExitUsage;
+    if (arguments_.watch) return watch_clients();
+    return show(clients_document(),
+                [](const Json& json) { return clients_view(json); });
+  }
+
+  int sync() {
+    if (!load()) return kExitUsage;
+    const seconds timeout(arguments_.sync_timeout);
+    // The controller keeps to the limit; ours only guards against its hanging.
+    const auto body =
+        client().post(fmt::format("/v1/sync?timeout={}", timeout.count()),
+                      timeout + seconds(5));
+    if (!body) return failed(body.error().within("sync"));
+    return show(body, &sync_view);
+  }
+
+  int tear_down() {
+    if (!load()) return kExitUsage;
+    const auto running = client().probe();
+    if (running) {
+      const auto body = client().post("/v1/teardown", kTeardownTimeout);
+      if (!body) return failed(body.error().within("teardown"));
+      return emitted(
+          "The filter is removed and the controller is exiting: every machine "
+          "may network-boot now.\nTo filter again: `pxegate run`\n");
+    }
+    if (running.error().code() != ErrorCode::kNotFound) {
+      return failed(running.error());
+    }
+    if (const auto done = hooks_.tear_down(loaded_.config); !done) {
+      return failed(done.error().within("teardown"));
+    }
+    return emitted(
+        "The filter is removed (no controller was running): every machine may "
+        "network-boot now.\nTo filter again: `pxegate run`\n");
+  }
+
+  int drivers() {
+    if (!load()) return kExitUsage;
+    const Config& config = loaded_.config;
+    const auto registry = hooks_.drivers(config);
+    if (!registry) return failed(registry.error(), kExitUsage);
+    Json json = {{"drivers", Json::array()}};
+    Table table({{"NAME"}, {"CONFIGURED"}, {"ORIGIN"}, {"SUMMARY"}});
+    for (const DriverEntry& entry : registry->entries()) {
+      const bool configured = entry.name == config.pxe_filter.driver;
+      json["drivers"].push_back({{"name", entry.name},
+                                 {"configured", configured},
+                                 {"origin", entry.origin},
+                                 {"summary", entry.summary}});
+      table.add(
+          {entry.name, configured ? "yes" : "", entry.origin, entry.summary});
+    }
+    return emitted(arguments_.json ? dump(json) + "\n" : table.render());
+  }
+
+  int config_check() {
+    const ConfigSources sources = config_sources();
+    const auto loaded = hooks_.load_config(sources);
+    Json json = {{"valid", false},
+                 {"files", Json::array()},
+                 {"warnings", Json::array()},
+                 {"errors", Json::array()}};
+    std::string errors;
+    if (!loaded) {
+      errors = loaded.error().message();
+    } else {
+      json["files"] = loaded->files;
+      json["warnings"] = loaded->warnings;
+      errors = driver_problem(loaded->config);
+    }
+    for (const std::string& line : CLI::detail::split(errors, '\n')) {
+      if (!line.empty()) json["errors"].push_back(line);
+    }
+    const bool valid = errors.empty();
+    json["valid"] = valid;
+    if (arguments_.json) {
+      const bool wrote = emit(dump(json) + "\n");
+      if (!valid) return kExitUsage;
+      return wrote ? kExitSuccess : kExitFailure;
+    }
+    if (loaded) {
+      for (const std::string& warning : loaded->warnings) {
+        complain("warning: " + warning);
+      }
+    }
+    if (!valid) {
+      complain(errors);
+      return kExitUsage;
+    }
+    std::string text;
+    for (const std::string& file : loaded->files) {
+      text += printable(file) + ": good\n";
+    }
+    if (text.empty()) {
+      text = "No configuration file was read; the defaults are good.\n";
+    }
+    return emitted(text);
+  }
+
+  int config_sample() { return emitted(hooks_.sample_config()); }
+
+ private:
+  ConfigSources config_sources() const {
+    ConfigSources sources{arguments_.config_files, arguments_.config_dir};
+    if (sources.files.empty()) {
+      std::error_code error;
+      // One that cannot be looked at is for load_config() to complain about.
+      if (std::filesystem::exists(hooks_.default_config_file, error) || error) {
+        sources.files.push_back(hooks_.default_config_file);
+      }
+    }
+    return sources;
+  }
+
+  bool load() {
+    sources_ = config_sources();
+    auto loaded = hooks_.load_config(sources_);
+    if (!loaded) {
+      complain(loaded.error().message());
+      return false;
+    }
+    loaded_ = std::move(*loaded);
+    return true;
+  }
+
+  ControlClient client() const {
+    return ControlClient(loaded_.config.api.socket);
+  }
+
+  // Empty where [pxe_filter] driver names a driver.
+  std::string driver_problem(const Config& config) const {
+    const auto registry = hooks_.drivers(config);
+    if (!registry) return registry.error().message();
+    const std::string& name = config.pxe_filter.driver;
+    const auto& entries = registry->entries();
+    if (std::ranges::find(entries, name, &DriverEntry::name) != entries.end()) {
+      return {};
+    }
+    // An unknown name makes nothing.
+    const auto made = registry->create(name);
+    return made ? std::string() : made.error().message();
+  }
+
+  // What the controller answers to GET `path`, or, while none runs, what
+  // `offline` reads from the filter.
+  template <typename Offline>
+  Result<std::string> document(const std::string& path,
+                               const Offline& offline) const {
+    const auto reachable = client().probe();
+    if (reachable) return client().get(path);
+    if (reachable.error().code() != ErrorCode::kNotFound) {
+      return fail(reachable.error());
+    }
+    auto backend = hooks_.offline_backend(loaded_.config);
+    if (!backend) {
+      return fail(Error(
+          fmt::format("{}; nor can the filter itself be read: "
+                      "{}",
+                      reachable.error().message(), backend.error().message()),
+          backend.error().code()));
+    }
+    return offline(**backend);
+  }
+
+  Result<std::string> offline_policy(
+      const ControlBackend& backend,
+      const std::optional<HardwareAddress>& address) const {
+    const Instant instant = now(*hooks_.clock);
+    if (address) {
+      const auto seen = backend.observe();
+      return dump(address_json(*address, backend.policy(),
+                               seen ? &*seen : nullptr, Origin::kFilter,
+                               instant)) +
+             "\n";
+    }
+    PolicyListing listing(backend.policy(), Origin::kFilter, instant);
+    std::string text;
+    while (const auto piece = listing.next()) text += *piece;
+    return text + "\n";
+  }
+
+  Result<std::string> clients_document() const {
+    return document(
+        "/v1/clients",
+        [&](const ControlBackend& backend) -> Result<std::string> {
+          const auto seen = backend.observe();
+          if (!seen) return fail(seen.error());
+          return dump(clients_json(*seen, backend.policy(), Origin::kFilter,
+                                   now(*hooks_.clock))) +
+                 "\n";
+        });
+  }
+
+  int offline_status() {
+    const auto backend = hooks_.offline_backend(loaded_.config);
+    Json json;
+    if (backend) {
+      json = status_json((*backend)->status(), Origin::kFilter,
+                         now(*hooks_.clock));
+    } else {
+      json = {{"controller_running", false},
+              {"healthy", false},
+              {"problems",
+               {"no controller runs, so the filter stays as it is",
+                "cannot read the filter: " + backend.error().message()}}};
+    }
+    emit(arguments_.json ? dump(json) + "\n" : status_view(json));
+    if (!backend) failed(backend.error().within("cannot read the filter"));
+    return kExitFailure;
+  }
+
+  int watch_clients() {
+    bool first = true;
+    do {
+      const auto body = clients_document();
+      if (!body && first) return failed(body.error());
+      const auto json = body ? parse_json(*body) : Result<Json>(Json());
+      std::string frame;
+      const auto terminal = hooks_.terminal();
+      if (!body) {
+        frame = printable(body.error().message()) + "\n";
+      } else if (arguments_.json) {
+        frame = *body;
+      } else {
+        frame = clients_view(json ? *json : Json(), terminal);
+      }
+      if (terminal && !arguments_.json) {
+        frame = repaint(frame, first);
+      } else if (!arguments_.json && !first) {
+        frame.insert(0, "\n");
+      }
+      if (!emit(frame)) return kExitFailure;
+      if (!out_) return kExitSuccess;  // the reader has gone
+      first = false;
+    } while (hooks_.pause(kWatchInterval));
+    return kExitSuccess;
+  }
+
+  // `frame` over what stands on the terminal. It is painted over, not
+  // cleared, so that it does not flicker; no mode of the terminal is changed,
+  // so that nothing has to be restored however the command ends.
+  static std::string repaint(const std::string& frame, bool first) {
+    constexpr std::string_view kClear = "\x1b[2J";
+    constexpr std::string_view kHome = "\x1b[H";
+    constexpr std::string_view kClearLine = "\x1b[K";
+    constexpr std::string_view kClearBelow = "\x1b[J";
+    std::string out(first ? kClear : "");
+    out += kHome;
+    for (const char c : frame) {
+      if (c == '\n') out += kClearLine;
+      out += c;
+    }
+    out += kClearBelow;
+    return out;
+  }
+
+  template <typename View>
+  int show(const Result<std::string>& body, const View& view) {
+    if (!body) return failed(body.error());
+    if (arguments_.json) return emitted(*body);
+    const auto json = parse_json(*body);
+    if (!json) return failed(json.error());
+    return emitted(view(*json));
+  }
+
+  // Writes a result. False, and told, where it cannot be written; a reader
+  // who has seen enough is none of that.
+  bool emit(const std::string& text) {
+    errno = 0;
+    out_ << text << std::flush;
+    if (out_ || errno == EPIPE) return true;
+    complain(fmt::format("cannot write the output: {}",
+                         std::generic_category().message(errno)));
+    return false;
+  }
+  int emitted(const std::string& text) {
+    return emit(text) ? kExitSuccess : kExitFailure;
+  }
+
+  void complain(std::string_view message) {
+    // Several problems come one a line.
+    std::size_t begin = 0;
+    while (begin < message.size()) {
+      const std::size_t end =
+          std::min(message.find('\n', begin), message.size());
+      err_ << "pxegate: " << printable(message.substr(begin, end - begin))
+           << "\n";
+      begin = end + 1;
+    }
+  }
+
+  int failed(const Error& error, int status = kExitFailure) {
+    complain(error.message());
+    return status;
+  }
+
+  const CliHooks& hooks_;
+  std::ostream& out_;
+  std::ostream& err_;
+  const Arguments& arguments_;
+  ConfigSources sources_;
+  LoadedConfig loaded_;
+};
+
+struct CommandText {
+  const char* name;
+  const char* summary;
+  const char* help;
+};
+
+// What `pxegate COMMAND --help` teaches.
+constexpr CommandText kRun = {
+    "run", "Run the controller in the foreground",
+    "Keeps the filter in step with Ironic until it is stopped: machines that\n"
+    "Ironic is inspecting may network-boot, its other machines may not. A\n"
+    "service manager is told when the filter first is as Ironic wants it.\n"
+    "SIGHUP re-reads the configuration, SIGTERM stops.\n\n"
+    "Example:\n"
+    "  pxegate run --config-file /etc/pxegate/pxegate.conf"};
+constexpr CommandText kStatus = {
+    "status", "Tell whether the filter works, and what is wrong",
+    "The first line is the verdict. Then the driver and where it filters, how\n"
+    "old the policy is, and how Ironic answered lately. Exit status 0 only\n"
+    "when all is well: no controller, or a policy out of date, is 1.\n\n"
+    "Example:\n"
+    "  pxegate status || echo look at it"};
+constexpr CommandText kPolicy = {
+    "policy", "Show what is enforced, and why",
+    "For one hardware address: may it network-boot, why, which node it "
+    "belongs\n"
+    "to, and when the filter last saw it ask. Without an address: every entry\n"
+    "as a table. While no controller runs, the verdicts are read from the\n"
+    "filter itself; the reasons are not known then.\n\n"
+    "Examples:\n"
+    "  pxegate policy 52:54:00:12:34:56\n"
+    "  pxegate policy | grep allow"};
+constexpr CommandText kClients = {
+    "clients", "Show who asked to boot lately",
+    "DHCP clients as the filter saw them, latest first: node, relay, verdict\n"
+    "and its reason, how often, how long ago, and the client's architecture;\n"
+    "then relays and counters.\n\n"
+    "Examples:\n"
+    "  pxegate clients --watch\n"
+    "  pxegate clients --json | jq '.clients[] | select(.verdict == "
+    "\"deny\")'"};
+constexpr CommandText kSync = {
+    "sync", "Sync with Ironic now, and wait",
+    "Asks the running controller to list everything from Ironic and enforce\n"
+    "it at once, and tells what that changed.\n\n"
+    "Example:\n"
+    "  pxegate sync --timeout 120"};
+constexpr CommandText kTeardown = {
+    "teardown", "Remove the filter; every machine may boot then",
+    "Takes the filter off the network interfaces and removes all that it left\n"
+    "in the system. A running controller does it and then exits with status\n"
+    "0, since otherwise it would put the filter back. This opens the network\n"
+    "to machines that were denied.\n\n"
+    "Example:\n"
+    "  sudo pxegate teardown"};
+constexpr CommandText kDrivers = {
+    "drivers", "List the filter drivers there are",
+    "The names that [pxe_filter] driver takes, where each comes from, and\n"
+    "which one is configured.\n\n"
+    "Example:\n"
+    "  pxegate drivers"};
+constexpr CommandText kConfig = {
+    "config", "Check the configuration, or print a sample",
+    "Example:\n"
+    "  pxegate config sample > pxegate.conf && pxegate config check "
+    "--config-file pxegate.conf"};
+constexpr CommandText kConfigCheck = {
+    "check", "Check the configuration",
+    "Reads the configuration as `run` would and reports every problem with\n"
+    "file and line. Exit status 0 when there is none (warnings are none), 2\n"
+    "otherwise. Changes nothing and asks nobody.\n\n"
+    "Example:\n"
+    "  pxegate config check --config-file /etc/pxegate/pxegate.conf"};
+constexpr CommandText kConfigSample = {
+    "sample", "Print every option with its help",
+    "A configuration file with every option, its help and its default,\n"
+    "commented out.\n\n"
+    "Example:\n"
+    "  pxegate config sample > /etc/pxegate/pxegate.conf"};
+
+// The command line's grammar. `chosen` becomes the command to run.
+class Grammar {
+ public:
+  using Action = int (Session::*)();
+
+  Grammar(Arguments& arguments, Action& chosen)
+      : arguments_(arguments), chosen_(chosen) {
+    // Global options may stand behind the command too.
+    app_.fallthrough();
+    app_.require_subcommand(1);
+    app_.set_version_flag("--version", "pxegate " PXEGATE_VERSION);
+    app_.add_option("--config-file", arguments_.config_files,
+                    "Configuration file; may be repeated, later ones win")
+        ->allow_extra_args(false)
+        ->type_name("FILE");
+    app_.add_option("--config-dir", arguments_.config_dir,
+                    "Folder whose *.conf files are read after those, sorted")
+        ->type_name("DIR");
+    app_.footer(fmt::format(
+        "Without --config-file, {} is read if it exists.\n"
+        "`pxegate COMMAND --help` tells more about each command.\n"
+        "Exit status: 0 success, 1 failure, 2 wrong usage or configuration.",
+        kDefaultConfigFile));
+
+    add(app_, kRun, &Session::run);
+    add_json(add(app_, kStatus, &Session::status));
+    CLI::App* policy = add(app_, kPolicy, &Session::policy);
+    policy->add_option("MAC", arguments_.address,
+                       "Hardware address, as in 52:54:00:12:34:56");
+    add_json(policy);
+    CLI::App* clients = add(app_, kClients, &Session::clients);
+    clients->add_flag("--watch", arguments_.watch,
+                      "Refresh every second until Ctrl-C");
+    add_json(clients);
+    CLI::App* sync = add(app_, kSync, &Session::sync);
+    sync->add_option("--timeout", arguments_.sync_timeout,
+                     "Seconds to wait for the result")
+        ->check(
+            CLI::Range(1LL, static_cast<long long>(kMaxSyncTimeout.count())))
+        ->capture_default_str();
+    add_json(sync);
+    add(app_, kTeardown, &Session::tear_down);
+    add_json(add(app_, kDrivers, &Session::drivers));
+    CLI::App* config = add(app_, kConfig, nullptr);
+    config->require_subcommand(1);
+    add_json(add(*config, kConfigCheck, &Session::config_check));
+    add(*config, kConfigSample, &Session::config_sample);
+  }
+
+  CLI::App& app() { return app_; }
+
+ private:
+  CLI::App* add(CLI::App& parent, const CommandText& text, Action action) {
+    CLI::App* command = parent.add_subcommand(text.name, text.summary);
+    command->footer(text.help);
+    if (action != nullptr) {
+      command->callback([this, action] { chosen_ = action; });
+    }
+    return command;
+  }
+
+  void add_json(CLI::App* command) {
+    command->add_flag("--json", arguments_.json, "Print JSON instead of text");
+  }
+
+  Arguments& arguments_;
+  Action& chosen_;
+  CLI::App app_{
+      "Decides in the kernel which machines on a provisioning network may\n"
+      "network-boot, in step with OpenStack Ironic.",
+      "pxegate"};
+};
+
+}  // namespace
+
+int run_cli(int argc, const char* const* argv, std::ostream& out,
+            std::ostream& err, const CliHooks& hooks) try {
+  Arguments arguments;
+  Grammar::Action chosen = nullptr;
+  Grammar grammar(arguments, chosen);
+  try {
+    grammar.app().parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int status = grammar.app().exit(error, out, err);
+    return status == 0 ? kExitSuccess : kExitUsage;
+  }
+  Session session(hooks, out, err, arguments);
+  return (session.*chosen)();
+} catch (const std::exception& error) {
+  err << "pxegate: " << printable(error.what()) << "\n";
+  return kExitFailure;
+}
+
+}  // namespace pxegate

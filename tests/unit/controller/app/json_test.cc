@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/app/json.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/controller/app/fake_backend.h"
+
+namespace pxegate {
+namespace {
+
+using std::chrono::seconds;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+const Instant kNow = now(FakeClock());
+
+Json whole_policy(const PolicyInForce& policy, Origin origin) {
+  PolicyListing listing(policy, origin, kNow);
+  std::string text;
+  while (const auto piece = listing.next()) text += *piece;
+  return parse_json(text).value();
+}
+
+TEST(Json, TimesAreUtcWithMilliseconds) {
+  EXPECT_EQ(timestamp(kNow.wall), "2026-11-21T20:00:00.000Z");
+  EXPECT_EQ(timestamp(kNow.wall - std::chrono::milliseconds(1)),
+            "2026-11-21T19:59:59.999Z");
+}
+
+TEST(Json, DumpsNothingThatCouldSteerATerminal) {
+  EXPECT_EQ(dump({{"a", "\x1b[2J\x7f\u009b"}}),
+            R"({"a":"\u001b[2J\u007f\u009b"})");
+}
+
+TEST(Json, DumpsInvalidUtf8AsReplacement) {
+  EXPECT_EQ(dump({{"a", "\xff"}}), R"({"a":"\ufffd"})");
+}
+
+TEST(Json, RefusesWhatIsNoJson) {
+  const auto result = parse_json("<html>\x1b");
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().message(), R"(not JSON: "<html>\x1b")");
+}
+
+TEST(Json, ErrorsSurviveTheRoundTrip) {
+  const Error error("eth1: busy", ErrorCode::kConflict);
+  const auto back = error_from_json(error_json(error));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->message(), error.message());
+  EXPECT_EQ(back->code(), error.code());
+  EXPECT_FALSE(error_from_json({{"error", "text"}}));
+  EXPECT_FALSE(error_from_json(Json::array()));
+}
+
+TEST(StatusJson, TellsAHealthyController) {
+  const FakeBackend backend;
+  EXPECT_EQ(
+      status_json(backend.status(), Origin::kController, kNow).dump(),
+      R"({"controller_running":true,"healthy":true,"problems":[],)"
+      R"("version":"0.1.0","pid":4711,"started":"2026-11-21T17:00:00.000Z",)"
+      R"("uptime":10800.0,"driver":{"name":"xdp","state":"initialized",)"
+      R"("healthy":true,"error":null,"rules":3,"capacity":262144,)"
+      R"("targets":[{"name":"eth1","active":true,"mode":"native",)"
+      R"("detail":null}],"notices":[]},"sync":{"synced":true,"stale":false,)"
+      R"("poll_interval":2.0,"full_sync_every":15.0,"full_sync_took":0.21,)"
+      R"("last_full_sync":"2026-11-21T19:59:55.900Z",)"
+      R"("last_full_sync_age":4.1,"last_poll":"2026-11-21T19:59:59.000Z",)"
+      R"("last_poll_age":1.0,"last_change":"2026-11-21T19:48:00.000Z",)"
+      R"("last_change_age":720.0},"sources":[{"name":"ironic",)"
+      R"("endpoint":"http://192.0.2.1:6385","consecutive_failures":0,)"
+      R"("last_success":"2026-11-21T19:59:59.000Z","last_success_age":1.0,)"
+      R"("last_error":null,"last_error_at":null,"last_error_age":null}],)"
+      R"("inventory":{"nodes":3,"ports":3,"being_inspected":1},)"
+      R"("policy":{"allowed":1,"denied":2,"unknown":"allow"}})");
+}
+
+TEST(StatusJson, FromTheFilterAloneIsNeverHealthy) {
+  const FakeBackend backend;
+  const Json json = status_json(backend.status(), Origin::kFilter, kNow);
+  EXPECT_EQ(json["controller_running"], false);
+  EXPECT_EQ(json["healthy"], false);
+  EXPECT_THAT(json["problems"],
+              ElementsAre(Json("no controller runs, so the filter "
+                               "stays as it is")));
+  EXPECT_TRUE(json["sync"].is_null());
+  EXPECT_TRUE(json["pid"].is_null());
+  EXPECT_EQ(json["driver"]["rules"], 3);
+}
+
+TEST(Problems, AreNoneExactlyWhenHealthy) {
+  // Each bit breaks one of the things that healthy() asks for.
+  for (unsigned bits = 0; bits < 16; ++bits) {
+    FakeBackend backend;
+    ControllerStatus& status = backend.status_;
+    if (bits & 1) status.state = FilterState::kUninitialized;
+    if (bits & 2) status.driver.healthy = false;
+    if (bits & 4) status.synced = false;
+    if (bits & 8) status.stale = true;
+    EXPECT_EQ(problems(status, kNow).empty(), status.healthy()) << bits;
+  }
+}
+
+TEST(Problems, NameTheSourceThatFails) {
+  FakeBackend backend;
+  backend.status_.stale = true;
+  backend.status_.sources[0].consecutive_failures = 12;
+  backend.status_.sources[0].last_error = "GET /v1/nodes: 401";
+  EXPECT_THAT(
+      problems(backend.status_, kNow),
+      ElementsAre("the policy in force is out of date, last confirmed 1.0 s "
+                  "ago: ironic (http://192.0.2.1:6385) failed 12 requests in "
+                  "a row, last: GET /v1/nodes: 401; check that it runs and "
+                  "answers there, and the credentials in [ironic]"));
+}
+
+TEST(PolicyJson, ListsEveryEntryWithItsRule) {
+  const FakeBackend backend;
+  const Json json = whole_policy(backend.policy(), Origin::kController);
+  EXPECT_EQ(json["controller_running"], true);
+  EXPECT_EQ(json["as_of"], "2026-11-21T19:59:59.000Z");
+  EXPECT_EQ(json["age"], 1.0);
+  EXPECT_EQ(json["allowed"], 1);
+  EXPECT_EQ(json["denied"], 2);
+  EXPECT_EQ(json["unknown"], "allow");
+  EXPECT_EQ(json["unknown_rule"], "unknown_inspection");
+  ASSERT_EQ(json["entries"].size(), 3U);
+  EXPECT_EQ(json["entries"][0].dump(),
+            R"({"address":"52:54:00:00:00:0a","verdict":"allow",)"
+            R"("rule":"being_inspected","port_uuid":"port-a",)"
+            R"("node":{"uuid":"0000-a","name":"rack1-n1",)"
+            R"("provision_state":"inspect wait",)"
+            R"("inspect_interface":"agent"}})");
+}
+
+TEST(PolicyJson, OfNoEntriesIsWellFormed) {
+  FakeBackend backend;
+  backend.set_inventory(Inventory());
+  EXPECT_THAT(whole_policy(backend.policy(), Origin::kController)["entries"],
+              IsEmpty());
+}
+
+TEST(PolicyJson, GivesNoReasonBeforeIronicConfirmedAnything) {
+  FakeBackend backend;
+  backend.forget_reasons();
+  const Json list = whole_policy(backend.policy(), Origin::kFilter);
+  EXPECT_EQ(list["controller_running"], false);
+  EXPECT_TRUE(list["as_of"].is_null());
+  EXPECT_TRUE(list["unknown_rule"].is_null());
+  ASSERT_EQ(list["entries"].size(), 3U);
+  EXPECT_EQ(list["entries"][0]["verdict"], "allow");
+  EXPECT_TRUE(list["entries"][0]["rule"].is_null());
+
+  const Json one = address_json(mac("52:54:00:00:00:0a"), backend.policy(),
+                                nullptr, Origin::kFilter, kNow);
+  EXPECT_EQ(one["verdict"], "allow");
+  EXPECT_EQ(one["known"], true);
+  EXPECT_TRUE(one["rule"].is_null());
+  EXPECT_TRUE(one["reason"].is_null());
+}
+
+TEST(PolicyJson, OneAddressTellsReasonAndLastRequest) {
+  const FakeBackend backend;
+  const auto seen = backend.observe();
+  const Json json = address_json(mac("52:54:00:00:00:0b"), backend.policy(),
+                                 &*seen, Origin::kController, kNow);
+  EXPECT_EQ(json["verdict"], "deny");
+  EXPECT_EQ(json["rule"], "not_inspected");
+  EXPECT_EQ(json["reason"], "its node is in Ironic and is not being inspected");
+  EXPECT_EQ(json["node"]["name"], "rack1-n2");
+  EXPECT_EQ(json["last_request"]["relay"], "198.51.100.1");
+  EXPECT_EQ(json["last_request"]["age"], 3.0);
+}
+
+TEST(PolicyJson, AnUnknownAddressHasTheVerdictForUnknowns) {
+  const FakeBackend backend;
+  const Json json = address_json(mac("02:00:00:00:00:01"), backend.policy(),
+                                 nullptr, Origin::kController, kNow);
+  EXPECT_EQ(json["known"], false);
+  EXPECT_EQ(json["verdict"], "allow");
+  EXPECT_EQ(json["rule"], "unknown_inspection");
+  EXPECT_TRUE(json["node"].is_null());
+  EXPECT_TRUE(json["last_request"].is_null());
+}
+
+TEST(ClientsJson, JoinsClientsWithTheirNodes) {
+  const FakeBackend backend;
+  const Json json = clients_json(*backend.observe(), backend.policy(),
+                                 Origin::kController, kNow);
+  EXPECT_EQ(json["clients"][0].dump(),
+            R"({"address":"52:54:00:00:00:0b","htype":1,)"
+            R"("node":{"uuid":"0000-b","name":"rack1-n2"},"verdict":"deny",)"
+            R"("reason":"rule","relay":"198.51.100.1","interface":"eth1",)"
+            R"("vlans":[],"message_type":"DISCOVER",)"
+            R"("architecture":"x86-64 UEFI","count":7,)"
+            R"("last_seen":"2026-11-21T19:59:57.000Z","age":3.0})");
+  EXPECT_EQ(json["clients"][1]["vlans"], Json({100, 7}));
+  EXPECT_EQ(json["relays"][0].dump(),
+            R"({"relay":"198.51.100.1","allowed":2,"dropped":7,)"
+            R"("last_seen":"2026-11-21T19:59:57.000Z","age":3.0})");
+  EXPECT_EQ(json["counters"][0].dump(),
+            R"({"verdict":"deny","reason":"rule","packets":7})");
+}
+
+}  // namespace
+}  // namespace pxegate

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/app/views.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/unit/controller/app/fake_backend.h"
+
+namespace pxegate {
+namespace {
+
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+const Instant kNow = now(FakeClock());
+
+Json status_of(const FakeBackend& backend,
+               Origin origin = Origin::kController) {
+  return status_json(backend.status(), origin, kNow);
+}
+Json address_of(const FakeBackend& backend, std::string_view address,
+                Origin origin = Origin::kController) {
+  const auto seen = backend.observe();
+  return address_json(mac(address), backend.policy(), &*seen, origin, kNow);
+}
+Json policy_of(const FakeBackend& backend, Origin origin) {
+  PolicyListing listing(backend.policy(), origin, kNow);
+  std::string text;
+  while (const auto piece = listing.next()) text += *piece;
+  return parse_json(text).value();
+}
+Json clients_of(const FakeBackend& backend) {
+  return clients_json(*backend.observe(), backend.policy(), Origin::kController,
+                      kNow);
+}
+
+bool is_safe(const std::string& text) {
+  return std::ranges::all_of(
+      text, [](char c) { return c == '\n' || (c >= 0x20 && c < 0x7f); });
+}
+
+TEST(StatusView, BeginsWithTheVerdict) {
+  EXPECT_EQ(status_view(status_of(FakeBackend())),
+            "healthy: 1 allowed, 2 denied; unknown machines are allowed\n"
+            "\n"
+            "controller    version 0.1.0, process 4711, up 3 h\n"
+            "driver        xdp, initialized, 3 rules of at most 262144\n"
+            "              eth1: active, native\n"
+            "policy        1 allowed, 2 denied; unknown machines are allowed\n"
+            "inventory     3 nodes (1 being inspected), 3 ports\n"
+            "full sync     4.1 s ago, took 0.2 s, due every 15 s\n"
+            "poll          1.0 s ago, due every 2.0 s\n"
+            "last change   12 min ago\n"
+            "ironic        http://192.0.2.1:6385: answered 1.0 s ago\n");
+}
+
+TEST(StatusView, SaysWhatIsWrongAndWhatToDo) {
+  FakeBackend backend;
+  backend.status_.stale = true;
+  backend.status_.driver.healthy = false;
+  backend.status_.driver.targets.push_back(
+      {"eth2", false, "", "no such interface"});
+  backend.status_.sources[0].consecutive_failures = 12;
+  backend.status_.sources[0].last_error = "GET /v1/nodes: 401 Unauthorized";
+  backend.status_.sources[0].last_success = kNow.wall - seconds(300);
+  backend.status_.last_poll = kNow.wall - seconds(300);
+  backend.status_.last_full_sync = kNow.wall - seconds(301);
+  EXPECT_EQ(status_view(status_of(backend)),
+            "NOT HEALTHY: the xdp driver does not filter everywhere it should: "
+            "eth2: no such interface; the controller tries again at each sync\n"
+            "and: the policy in force is out of date, last confirmed 5 min "
+            "ago: ironic (http://192.0.2.1:6385) failed 12 requests in a row, "
+            "last: GET /v1/nodes: 401 Unauthorized; check that it runs and "
+            "answers there, and the credentials in [ironic]\n"
+            "\n"
+            "controller    version 0.1.0, process 4711, up 3 h\n"
+            "driver        xdp, initialized, 3 rules of at most 262144\n"
+            "              eth1: active, native\n"
+            "              eth2: NOT ACTIVE, no such interface\n"
+            "policy        1 allowed, 2 denied; unknown machines are allowed\n"
+            "inventory     3 nodes (1 being inspected), 3 ports\n"
+            "full sync     5 min ago, took 0.2 s, due every 15 s\n"
+            "poll          5 min ago, due every 2.0 s\n"
+            "last change   12 min ago\n"
+            "ironic        http://192.0.2.1:6385: FAILING, 12 requests in a "
+            "row; last answered 5 min ago\n"
+            "              GET /v1/nodes: 401 Unauthorized\n");
+}
+
+TEST(StatusView, SaysFirstThatNoControllerRuns) {
+  EXPECT_EQ(
+      status_view(status_of(FakeBackend(), Origin::kFilter)),
+      "NO CONTROLLER RUNS: the policy in the kernel is frozen as the last one "
+      "left it; start one with `pxegate run`\n"
+      "\n"
+      "driver        xdp, 3 rules of at most 262144\n"
+      "              eth1: active, native\n"
+      "policy        1 allowed, 2 denied; unknown machines are allowed\n");
+}
+
+TEST(PolicyView, IsATable) {
+  EXPECT_EQ(policy_view(policy_of(FakeBackend(), Origin::kController)),
+            "1 allowed, 2 denied; unknown machines are allowed "
+            "(unknown_inspection); as of 1.0 s ago\n"
+            "\n"
+            "ADDRESS            VERDICT  RULE             NODE                 "
+            "            STATE\n"
+            "52:54:00:00:00:0a  allow    being_inspected  rack1-n1             "
+            "            inspect wait\n"
+            "52:54:00:00:00:0b  deny     not_inspected    rack1-n2             "
+            "            active\n"
+            "52:54:00:00:00:0c  deny     not_inspected    "
+            "\\x1b]0;owned\\x07\\x1b[2J\\x0afake  active\n");
+}
+
+TEST(PolicyView, FromTheFilterAloneHasNoReasons) {
+  FakeBackend backend;
+  backend.forget_reasons();
+  EXPECT_EQ(policy_view(policy_of(backend, Origin::kFilter)),
+            "1 allowed, 2 denied; unknown machines are allowed; NO CONTROLLER "
+            "RUNS, so this is frozen\n"
+            "\n"
+            "ADDRESS            VERDICT  RULE  NODE  STATE\n"
+            "52:54:00:00:00:0a  allow    -     -     -\n"
+            "52:54:00:00:00:0b  deny     -     -     -\n"
+            "52:54:00:00:00:0c  deny     -     -     -\n");
+}
+
+TEST(AddressView, TellsTheReasonInASentence) {
+  EXPECT_EQ(address_view(address_of(FakeBackend(), "52:54:00:00:00:0b")),
+            "52:54:00:00:00:0b is denied: its node is in Ironic and is not "
+            "being inspected.\n"
+            "\n"
+            "rule          not_inspected\n"
+            "node          rack1-n2 (0000-b)\n"
+            "state         active, inspect_interface agent\n"
+            "port          port-b\n"
+            "as of         1.0 s ago\n"
+            "last request  3.0 s ago, denied (rule), 7 requests so far, on "
+            "eth1, through relay 198.51.100.1, x86-64 UEFI\n");
+}
+
+TEST(AddressView, OfAnUnknownMachineSaysSo) {
+  EXPECT_EQ(address_view(address_of(FakeBackend(), "02:00:00:00:00:01")),
+            "02:00:00:00:00:01 is allowed: Ironic does not know it, and some "
+            "node is being inspected.\n"
+            "\n"
+            "rule          unknown_inspection\n"
+            "node          none: no port in Ironic has this address\n"
+            "as of         1.0 s ago\n"
+            "last request  none seen lately\n");
+}
+
+TEST(AddressView, WithoutAControllerTheReasonIsNotKnown) {
+  FakeBackend backend;
+  backend.forget_reasons();
+  EXPECT_EQ(
+      address_view(address_of(backend, "52:54:00:00:00:0b", Origin::kFilter)),
+      "52:54:00:00:00:0b is denied: the filter has a rule for it. Why is not "
+      "known while no controller runs: start it with `pxegate run`.\n"
+      "\n"
+      "last request  3.0 s ago, denied (rule), 7 requests so far, on eth1, "
+      "through relay 198.51.100.1, x86-64 UEFI\n");
+  EXPECT_THAT(address_view(address_of(backend, "52:54:00:00:00:0b")),
+              HasSubstr("first complete list from Ironic"));
+}
+
+TEST(ClientsView, IsATableWithRelaysAndCounters) {
+  EXPECT_EQ(clients_view(clients_of(FakeBackend())),
+            "2 clients; 3 requests allowed, 7 denied in all; at "
+            "2026-11-21T20:00:00.000Z\n"
+            "\n"
+            "MAC                NODE      RELAY         VERDICT  REASON  COUNT "
+            "   AGE  ARCH         TYPE      INTERFACE  VLAN\n"
+            "52:54:00:00:00:0b  rack1-n2  198.51.100.1  deny     rule        7 "
+            " 3.0 s  x86-64 UEFI  DISCOVER  eth1       -\n"
+            "52:54:00:00:00:0a  rack1-n1  -             allow    rule        1 "
+            "  40 s  x86-64 UEFI  DISCOVER  eth1       100.7\n"
+            "\n"
+            "RELAY         ALLOWED  DROPPED    AGE\n"
+            "198.51.100.1        2        7  3.0 s\n"
+            "\n"
+            "VERDICT  REASON  REQUESTS\n"
+            "deny     rule           7\n"
+            "allow    rule           3\n");
+}
+
+TEST(ClientsView, OfADriverThatSeesNoPacketsSaysSo) {
+  FakeBackend backend;
+  backend.observations_ = {};
+  EXPECT_THAT(clients_view(clients_of(backend)),
+              StartsWith("The driver in use sees no packets"));
+}
+
+TEST(ClientsView, FitsTheTerminalAndCountsWhatItLeavesOut) {
+  FakeBackend backend;
+  const ClientRecord one = backend.observations_.clients[0];
+  backend.observations_.clients.assign(50, one);
+  for (std::size_t rows = 0; rows < 70; ++rows) {
+    const std::string text =
+        clients_view(clients_of(backend), TerminalSize{rows, 40});
+    const auto lines = static_cast<std::size_t>(std::ranges::count(text, '\n'));
+    if (rows > 5) {
+      // The line below the last is the cursor's.
+      EXPECT_LT(lines, rows + 1) << rows << "\n" << text;
+    }
+    std::size_t begin = 0;
+    while (begin < text.size()) {
+      const std::size_t end = text.find('\n', begin);
+      EXPECT_LE(end - begin, 40U);
+      begin = end + 1;
+    }
+  }
+  EXPECT_THAT(clients_view(clients_of(backend), TerminalSize{10, 200}),
+              HasSubstr("... and 44 more\n"));
+  EXPECT_THAT(clients_view(clients_of(backend), TerminalSize{60, 200}),
+              Not(HasSubstr("more\n")));
+}
+
+TEST(SyncView, SaysWhatChanged) {
+  SyncOutcome outcome;
+  outcome.took = std::chrono::milliseconds(420);
+  EXPECT_EQ(sync_view(sync_json(outcome)),
+            "Synced in 0.4 s: nothing had to change.\n");
+  outcome.report = {1, 2, true, {"eth1: the program was gone"}};
+  EXPECT_EQ(sync_view(sync_json(outcome)),
+            "Synced in 0.4 s: 1 rule added or changed, 2 removed, another "
+            "verdict for unknown machines.\n"
+            "Repaired: eth1: the program was gone\n");
+}
+
+TEST(Views, LetNothingFromOutsideReachTheTerminal) {
+  const std::string evil = "\x1b]0;x\x07\x1b[2J\n\u009b\u202e";
+  FakeBackend backend;
+  backend.status_.version = evil;
+  backend.status_.driver = {.driver = evil,
+                            .healthy = false,
+                            .targets = {{evil, true, evil, evil}},
+                            .notices = {evil}};
+  backend.status_.driver_error = evil;
+  backend.status_.stale = true;
+  backend.status_.sources = {{evil, evil, {}, evil, kNow.wall, 3},
+                             {evil, evil, {}, evil, kNow.wall, 0}};
+  backend.set_inventory(
+      Inventory::make({{evil, evil, evil, evil, {}}},
+                      {make_port(evil, evil, "52:54:00:00:00:0b")})
+          .value());
+  ClientRecord& client = backend.observations_.clients[0];
+  client.reason = client.relay = client.interface = evil;
+  client.message_type = client.architecture = evil;
+  backend.observations_.clients[1].address = evil;
+  backend.observations_.relays[0].relay = evil;
+  backend.observations_.counters[0].reason = evil;
+  SyncOutcome outcome;
+  outcome.report.repaired = {evil};
+
+  for (const Json& json :
+       {status_of(backend), policy_of(backend, Origin::kController),
+        address_of(backend, "52:54:00:00:00:0b"), clients_of(backend),
+        sync_json(outcome)}) {
+    for (const auto view :
+         {+[](const Json& each) { return status_view(each); },
+          +[](const Json& each) { return policy_view(each); },
+          +[](const Json& each) { return address_view(each); },
+          +[](const Json& each) { return clients_view(each); },
+          +[](const Json& each) { return sync_view(each); }}) {
+      const std::string text = view(json);
+      EXPECT_TRUE(is_safe(text)) << dump(text);
+    }
+  }
+}
+
+TEST(Views, SurviveAnyDocument) {
+  const Json documents[] = {
+      nullptr,
+      7,
+      "text",
+      Json::array({1, 2}),
+      {{"sources", {1, nullptr, "x", Json::object()}},
+       {"driver", {{"targets", {1}}, {"notices", {1}}, {"rules", "x"}}},
+       {"entries", {1, nullptr, {{"node", 5}, {"address", 6}}}},
+       {"supported", true},
+       {"clients", {1, {{"vlans", {-1, "x", 4}}, {"count", -1}}}},
+       {"relays", {1}},
+       {"counters", {1}},
+       {"node", Json::object()},
+       {"last_request", Json::object()},
+       {"sync", Json::object()},
+       {"problems", {1}},
+       {"repaired", {1}},
+       {"age", 1e300}}};
+  for (const Json& each : documents) {
+    EXPECT_FALSE(status_view(each).empty());
+    EXPECT_FALSE(policy_view(each).empty());
+    EXPECT_FALSE(address_view(each).empty());
+    EXPECT_FALSE(clients_view(each).empty());
+    EXPECT_FALSE(sync_view(each).empty());
+  }
+}
+
+}  // namespace
+}  // namespace pxegate
