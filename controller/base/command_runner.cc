@@ -21,8 +21,6 @@
 #include "controller/base/fd.h"
 #include "controller/base/text.h"
 
-extern char** environ;
-
 namespace pxegate {
 namespace {
 

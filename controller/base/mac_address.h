@@ -50,8 +50,7 @@ class HardwareAddress {
 
   constexpr HardwareAddress() = default;
   // Implicit on purpose: a MAC address is the common case.
-  constexpr HardwareAddress(const MacAddress& mac)  // NOLINT
-      : type_(Type::kEthernet) {
+  constexpr HardwareAddress(const MacAddress& mac) {  // NOLINT
     for (std::size_t i = 0; i < MacAddress::kSize; ++i)
       octets_[i] = mac.bytes()[i];
   }
