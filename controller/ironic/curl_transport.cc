@@ -37,6 +37,7 @@ struct Reception {
   HttpResponse response{};
   std::size_t received = 0;  // headers and body
   std::size_t header_bytes = 0;
+  bool headers_complete = false;
   bool body_too_large = false;
   bool headers_too_large = false;
 };
@@ -69,8 +70,10 @@ std::size_t on_header(char* data, std::size_t size, std::size_t count,
   // A status line: what came before belonged to a 1xx or to the proxy.
   if (line.starts_with("HTTP/")) {
     reception.response.headers.clear();
+    reception.headers_complete = false;
     return line.size();
   }
+  if (trimmed(line).empty()) reception.headers_complete = true;
   const std::size_t colon = line.find(':');
   if (colon != std::string_view::npos) {
     reception.response.headers[lower_case(line.substr(0, colon))] =
@@ -358,6 +361,11 @@ Result<HttpResponse> CurlTransport::send(const HttpRequest& request) {
   }
   if (code != CURLE_OK) {
     return failed(curl_error(code, handles_->error.data(), options_));
+  }
+  // To curl, headers that end with the connection are complete.
+  if (!reception.headers_complete) {
+    return failed(
+        Error("the answer is cut off in its headers", ErrorCode::kUnavailable));
   }
   long status = 0;
   curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);

@@ -14,10 +14,10 @@
 namespace pxegate {
 
 struct CurlOptions {
-  std::string cafile;     // PEM; empty: the system's certificates
-  std::string certfile;   // PEM, to show to the server
-  std::string keyfile;    // PEM; empty: the key is in certfile
-  bool insecure = false;  // believe any certificate
+  std::string cafile{};    // PEM; empty: the system's certificates
+  std::string certfile{};  // PEM, to show to the server
+  std::string keyfile{};   // PEM; empty: the key is in certfile
+  bool insecure = false;   // believe any certificate
   std::chrono::milliseconds connect_timeout{5'000};
   // From the first packet to the last byte of the answer.
   std::chrono::milliseconds timeout{30'000};

@@ -17,7 +17,7 @@
 namespace pxegate {
 
 struct InspectorOptions {
-  std::string endpoint;  // [inspector] endpoint_override
+  std::string endpoint{};  // [inspector] endpoint_override
   // A list longer than this is taken for one without end.
   std::size_t max_items = 2'000'000;
 };

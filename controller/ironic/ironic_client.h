@@ -21,7 +21,7 @@
 namespace pxegate {
 
 struct IronicOptions {
-  std::string endpoint;  // [ironic] endpoint_override
+  std::string endpoint{};  // [ironic] endpoint_override
   // Ironic lowers it to its own [api] max_limit.
   std::size_t page_size = 1000;
   // A list longer than this is taken for one without end.

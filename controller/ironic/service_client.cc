@@ -183,8 +183,9 @@ std::optional<seconds> parse_retry_after(std::string_view value, WallTime now) {
   const char* end =
       strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &fields);
   if (end == nullptr || *end != '\0') return std::nullopt;
-  const auto then = std::chrono::system_clock::from_time_t(timegm(&fields));
-  return bounded(std::chrono::ceil<seconds>(then - now));
+  // In whole seconds: a far date does not fit in the clock's nanoseconds.
+  return bounded(seconds{timegm(&fields)} -
+                 std::chrono::floor<seconds>(now.time_since_epoch()));
 }
 
 Result<ServiceClient> ServiceClient::make(ServiceTraits traits,
