@@ -65,8 +65,8 @@ class Enforcer {
   };
 
   Result<SyncReport> sync();
-  Error driver_failed(const Error& error);
-  void accept(const SyncReport& report);
+  void driver_failed(const Error& error);
+  void take_over_wanted();
   void log_change(const SyncReport& report) const;
 
   FilterHost& host_;

@@ -46,7 +46,6 @@ class Relist {
   template <typename T>
   Result<> read_page_of(Result<Page<T>> page, std::vector<T>& items,
                         Phase next);
-  Result<> give_up(const Error& error);
 
   Phase phase_ = Phase::kIdle;
   Monotonic began_;

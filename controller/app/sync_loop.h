@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -13,6 +12,7 @@
 
 #include "controller/app/control_backend.h"
 #include "controller/app/enforcer.h"
+#include "controller/app/poll_news.h"
 #include "controller/app/port_queue.h"
 #include "controller/app/relist.h"
 #include "controller/app/source_health.h"
@@ -94,14 +94,26 @@ class SyncLoop {
 
  private:
   using Uuids = std::set<std::string, std::less<>>;
-  using PortsByNode = std::map<std::string, std::vector<Port>, std::less<>>;
-  enum class Work;
+  enum class Work {
+    kRetryDriver,
+    kEnforce,
+    kPoll,
+    kApplyPorts,
+    kFetchPorts,
+    kInspector,
+    kFullList,
+    kNewPorts,
+    kHeal,
+  };
 
   bool can_enforce() const;
   bool stretched() const;
-  std::optional<std::chrono::seconds> driver_period() const;
+  std::chrono::seconds full_sync_every() const;
   Monotonic due(Work work) const;
   void run(Work work);
+
+  // What is due and first in turn, if anything.
+  std::optional<Work> next_work();
 
   void poll_ironic();
   void poll_failed(const Error& error);
@@ -112,13 +124,16 @@ class SyncLoop {
   void read_full_list();
   void list_failed(const Error& error);
   void apply_full_list();
-  Result<SyncReport> enforce_full_list();
+  void schedule_full_list();
+  Result<SyncOutcome> outcome_of(const Result<SyncReport>& enforced) const;
   void read_new_ports();
   void apply_new_ports();
 
   Result<SyncReport> enforce(Enforcer::When when);
-  void note_poll_enforced();
-  void answer_waiting(const Result<SyncOutcome>& outcome);
+  void note_enforced();
+  void update_nodes();
+  void answer_served(const Result<SyncOutcome>& outcome);
+  SourceStatus ironic_status() const;
 
   SyncLoopOptions options_;
   IronicApi& ironic_;
@@ -129,8 +144,9 @@ class SyncLoop {
   const Monotonic started_;
 
   Enforcer enforcer_;
+  std::optional<std::chrono::seconds> driver_period_;  // nullopt: opted out
   bool driver_sync_wanted_ = false;
-  bool recompute_ = false;
+  bool recompute_ = false;  // the policy's options changed
 
   // What the sources said last, with the polls' news in it. Null until the
   // first full list took effect.
@@ -141,6 +157,7 @@ class SyncLoop {
   StatePoll poll_;
   Monotonic next_poll_;
   Monotonic poll_began_;
+  bool poll_confirms_list_ = false;
   bool others_turn_ = false;  // between two polls that follow at once
   SourceHealth poll_health_;
 
@@ -156,7 +173,8 @@ class SyncLoop {
   Monotonic next_list_;            // or its next page
   bool list_confirmed_ = false;    // by a poll after its nodes were read
   PortsByNode fetched_meanwhile_;  // while the list of ports was read
-  std::chrono::milliseconds list_took_{0};
+  std::chrono::steady_clock::duration list_work_{};  // of the one under way
+  std::chrono::steady_clock::duration list_cost_{};  // of the last one
   SourceHealth list_health_;
 
   // New ports, while full lists are stretched.
@@ -169,6 +187,8 @@ class SyncLoop {
   std::vector<Answer> waiting_;  // for the next full list to begin
   std::vector<Answer> served_;   // by the full list under way
 
+  std::optional<WallTime> list_read_at_;  // and not yet enforced
+  std::optional<WallTime> poll_read_at_;
   std::optional<WallTime> last_full_sync_;
   std::optional<WallTime> last_poll_;
 };

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/app/sync_loop.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace pxegate {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr BackoffOptions kBackoff{seconds(1), seconds(30)};
+
+// While the ports of many nodes are being asked for, what came so far is
+// enforced this often: each time costs a copy of the inventory.
+constexpr std::chrono::milliseconds kPortBatch{100};
+
+// A full list that costs more than this share of sync_period is dear.
+constexpr int kDearShare = 10;
+
+// "Now", for work that is due whenever it exists.
+constexpr Monotonic kAtOnce = Monotonic::min();
+constexpr Monotonic kNever = Monotonic::max();
+
+}  // namespace
+
+SyncLoop::SyncLoop(SyncLoopOptions options, IronicApi& ironic,
+                   InspectorApi* inspector, FilterHost& host,
+                   const Clock& clock, Random random)
+    : options_(std::move(options)),
+      ironic_(ironic),
+      inspector_(inspector),
+      host_(host),
+      clock_(clock),
+      random_(random),
+      started_(clock.now()),
+      enforcer_(host, clock, random),
+      driver_period_(host.sync_period(options_.sync_period)),
+      next_poll_(started_),
+      poll_health_("asking Ironic who is being inspected", kBackoff, clock,
+                   random),
+      next_inspector_(started_),
+      inspector_health_("asking ironic-inspector who is being inspected",
+                        kBackoff, clock, random),
+      ports_health_("asking Ironic for the ports of inspected nodes", kBackoff,
+                    clock, random),
+      next_list_(started_),
+      list_health_("listing all nodes and ports of Ironic", kBackoff, clock,
+                   random),
+      new_ports_health_("asking Ironic for new ports", kBackoff, clock,
+                        random) {}
+
+bool SyncLoop::can_enforce() const {
+  return inventory_ && (!inspector_ || inspector_health_.last_success());
+}
+
+bool SyncLoop::stretched() const {
+  return list_cost_ * kDearShare > options_.sync_period;
+}
+
+seconds SyncLoop::full_sync_every() const {
+  if (!stretched()) return options_.sync_period;
+  return std::chrono::ceil<seconds>(list_cost_ * kDearShare);
+}
+
+Monotonic SyncLoop::due(Work work) const {
+  switch (work) {
+    case Work::kRetryDriver:
+      return enforcer_.due();
+    case Work::kEnforce:
+      return driver_sync_wanted_ || recompute_ ? kAtOnce : kNever;
+    case Work::kPoll:
+      return poll_.phase() == StatePoll::Phase::kAsking ? kAtOnce : next_poll_;
+    case Work::kApplyPorts:
+      if (fetched_.empty()) return kNever;
+      return due(Work::kFetchPorts) <= clock_.now()
+                 ? fetched_since_ + kPortBatch
+                 : kAtOnce;
+    case Work::kFetchPorts:
+      // While Ironic fails there is no use in asking it for more.
+      if (!inventory_ || poll_health_.failing()) return kNever;
+      return port_queue_.due();
+    case Work::kInspector:
+      return inspector_ ? next_inspector_ : kNever;
+    case Work::kFullList:
+      if (relist_.phase() != Relist::Phase::kComplete) return next_list_;
+      return list_confirmed_ ? kAtOnce : kNever;
+    case Work::kNewPorts:
+      if (!inventory_ || !stretched()) return kNever;
+      if (relist_.phase() != Relist::Phase::kIdle) return kNever;
+      return next_new_ports_;
+    case Work::kHeal: {
+      const auto last = enforcer_.last_sync();
+      if (!driver_period_ || !enforcer_.working() || !last) return kNever;
+      // A full list ends in a sync as well: give it the time it may take.
+      const Monotonic at = *last + *driver_period_;
+      return stretched() ? at : at + *driver_period_ / kDearShare + seconds(1);
+    }
+  }
+  return kNever;
+}
+
+Monotonic SyncLoop::next_due() const {
+  Monotonic next = kNever;
+  for (int i = 0; i <= static_cast<int>(Work::kHeal); ++i) {
+    next = std::min(next, due(static_cast<Work>(i)));
+  }
+  return std::max(next, started_);
+}
+
+std::optional<SyncLoop::Work> SyncLoop::next_work() {
+  const Monotonic now = clock_.now();
+  for (const Work work : {Work::kRetryDriver, Work::kEnforce}) {
+    if (due(work) <= now) return work;
+  }
+  const bool poll_is_due = due(Work::kPoll) <= now;
+  if (poll_is_due && !std::exchange(others_turn_, false)) return Work::kPoll;
+  // The one that waits longest, so that each has its turn.
+  std::optional<Work> chosen;
+  for (const Work work :
+       {Work::kApplyPorts, Work::kFetchPorts, Work::kInspector, Work::kFullList,
+        Work::kNewPorts, Work::kHeal}) {
+    if (due(work) > now) continue;
+    if (!chosen || due(work) < due(*chosen)) chosen = work;
+  }
+  if (!chosen && poll_is_due) return Work::kPoll;
+  return chosen;
+}
+
+void SyncLoop::step() {
+  const auto work = next_work();
+  if (!work) return;
+  run(*work);
+  if (ports_health_.failing() && port_queue_.due() == kNever) {
+    ports_health_.succeeded();
+  }
+  note_enforced();
+}
+
+void SyncLoop::run(Work work) {
+  switch (work) {
+    case Work::kRetryDriver:
+      return enforcer_.retry();
+    case Work::kEnforce:
+      if (std::exchange(recompute_, false) && can_enforce()) {
+        static_cast<void>(enforce(Enforcer::When::kPolicyChanged));
+      }
+      if (std::exchange(driver_sync_wanted_, false)) enforcer_.enforce_again();
+      return;
+    case Work::kPoll:
+      return poll_ironic();
+    case Work::kApplyPorts:
+      return apply_fetched_ports();
+    case Work::kFetchPorts:
+      return fetch_ports();
+    case Work::kInspector:
+      return poll_inspector();
+    case Work::kFullList:
+      return read_full_list();
+    case Work::kNewPorts:
+      return read_new_ports();
+    case Work::kHeal:
+      return enforcer_.enforce_again();
+  }
+}
+
+void SyncLoop::poll_ironic() {
+  if (poll_.phase() == StatePoll::Phase::kIdle) {
+    poll_.begin(options_.policy.open_provision_states);
+    poll_began_ = clock_.now();
+    poll_confirms_list_ = relist_.phase() == Relist::Phase::kPorts ||
+                          relist_.phase() == Relist::Phase::kComplete;
+  }
+  if (poll_.phase() == StatePoll::Phase::kAsking) {
+    if (const auto asked = poll_.ask(ironic_, open_); !asked) {
+      return poll_failed(asked.error());
+    }
+  }
+  if (poll_.phase() == StatePoll::Phase::kAsking) return;
+  const Monotonic now = clock_.now();
+  poll_health_.succeeded();
+  next_poll_ = std::max(poll_began_ + options_.poll_interval, now);
+  others_turn_ = true;
+  if (poll_confirms_list_) list_confirmed_ = true;
+  apply_poll(poll_.take());
+}
+
+void SyncLoop::poll_failed(const Error& error) {
+  const auto delay = poll_health_.failed(error);
+  next_poll_ =
+      std::max(poll_began_ + options_.poll_interval, clock_.now() + delay);
+  if (relist_.phase() == Relist::Phase::kComplete) answer_served(fail(error));
+}
+
+void SyncLoop::apply_poll(Inventory::NodesByUuid found) {
+  const Monotonic now = clock_.now();
+  bool anything_new = false;
+  for (const auto& [uuid, node] : found) {
+    const auto before = open_.find(uuid);
+    if (before == open_.end() ||
+        before->second.provision_state != node.provision_state) {
+      port_queue_.add(uuid, now);
+      anything_new = true;
+    }
+  }
+  for (const auto& [uuid, node] : open_) {
+    if (!found.contains(uuid) && !introspected_.contains(uuid)) {
+      port_queue_.remove(uuid);
+    }
+  }
+  open_ = std::move(found);
+  // Their ports come before the next page of a full list.
+  if (anything_new) next_list_ = std::max(next_list_, now);
+  poll_read_at_ = clock_.wall();
+  if (inventory_) update_nodes();
+}
+
+void SyncLoop::update_nodes() {
+  const auto news =
+      node_news(*inventory_, open_, options_.policy.open_provision_states);
+  if (news.empty()) return;
+  auto next = std::make_shared<Inventory>(*inventory_);
+  for (const Node& node : news) next->upsert_node(node);
+  inventory_ = std::move(next);
+  static_cast<void>(enforce(Enforcer::When::kPolicyChanged));
+}
+
+void SyncLoop::poll_inspector() {
+  const Monotonic began = clock_.now();
+  const bool first = !inspector_health_.last_success();
+  auto unfinished = inspector_->unfinished();
+  const Monotonic now = clock_.now();
+  next_inspector_ = std::max(began + options_.poll_interval, now);
+  if (!unfinished) {
+    const auto delay = inspector_health_.failed(unfinished.error());
+    next_inspector_ = std::max(next_inspector_, now + delay);
+    return;
+  }
+  inspector_health_.succeeded();
+  for (const std::string& uuid : *unfinished) {
+    if (!introspected_.contains(uuid)) port_queue_.add(uuid, now);
+  }
+  for (const std::string& uuid : introspected_) {
+    if (!unfinished->contains(uuid) && !open_.contains(uuid)) {
+      port_queue_.remove(uuid);
+    }
+  }
+  introspected_ = *std::move(unfinished);
+  if (!inventory_) return;
+  if (inventory_->introspected() != introspected_) {
+    auto next = std::make_shared<Inventory>(*inventory_);
+    next->set_introspected(introspected_);
+    inventory_ = std::move(next);
+  } else if (!first) {
+    return;
+  }
+  static_cast<void>(enforce(Enforcer::When::kPolicyChanged));
+}
+
+void SyncLoop::fetch_ports() {
+  const auto uuid = port_queue_.front();
+  if (!uuid) return;
+  auto ports = ironic_.ports_of_node(*uuid);
+  const Monotonic now = clock_.now();
+  if (!ports) {
+    static_cast<void>(ports_health_.failed(ports.error()));
+    port_queue_.retry_later(*uuid, ports.error(), now, random_());
+    return;
+  }
+  port_queue_.remove(*uuid);
+  if (relist_.phase() == Relist::Phase::kPorts ||
+      relist_.phase() == Relist::Phase::kComplete) {
+    fetched_meanwhile_.insert_or_assign(*uuid, *ports);
+  }
+  if (fetched_.empty()) fetched_since_ = now;
+  fetched_.insert_or_assign(*uuid, *std::move(ports));
+  // With the answer that was the last to wait for there is no reason to wait.
+  if (due(Work::kApplyPorts) <= now) apply_fetched_ports();
+}
+
+void SyncLoop::apply_fetched_ports() {
+  PortsByNode fetched = std::exchange(fetched_, {});
+  if (!inventory_) return;
+  drop_known_ports(*inventory_, fetched);
+  if (fetched.empty()) return;
+  auto next = std::make_shared<Inventory>(*inventory_);
+  for (auto& [uuid, ports] : fetched) {
+    if (auto done = next->replace_node_ports(uuid, std::move(ports)); !done) {
+      static_cast<void>(ports_health_.failed(done.error()));
+      port_queue_.retry_later(uuid, done.error(), clock_.now(), random_());
+    }
+  }
+  inventory_ = std::move(next);
+  static_cast<void>(enforce(Enforcer::When::kPolicyChanged));
+}
+
+Result<SyncReport> SyncLoop::enforce(Enforcer::When when) {
+  if (can_enforce())
+    return enforcer_.enforce(inventory_, options_.policy, when);
+  const char* what = "nothing is enforced before ironic-inspector answers";
+  const auto& why = inspector_health_.last_error();
+  return why ? fail(why->within(what)) : fail(what, ErrorCode::kUnavailable);
+}
+
+void SyncLoop::note_enforced() {
+  if (!inventory_ || !enforcer_.working() ||
+      enforcer_.in_force().inventory != inventory_) {
+    return;
+  }
+  if (list_read_at_) last_full_sync_ = std::exchange(list_read_at_, {});
+  if (poll_read_at_) last_poll_ = std::exchange(poll_read_at_, {});
+}
+
+void SyncLoop::request_full_sync(Answer answer) {
+  if (answer) waiting_.push_back(std::move(answer));
+  list_requested_ = true;
+  const Monotonic now = clock_.now();
+  // A list that began before the request does not answer it; but one that
+  // answers an earlier request is finished first, or many requests would keep
+  // each other from ever being answered.
+  if (served_.empty()) relist_.drop();
+  if (relist_.phase() == Relist::Phase::kIdle) next_list_ = now;
+  next_poll_ = std::min(next_poll_, now);
+  next_inspector_ = std::min(next_inspector_, now);
+  if (!enforcer_.working()) enforcer_.retry_now();
+}
+
+void SyncLoop::answer_served(const Result<SyncOutcome>& outcome) {
+  const auto served = std::exchange(served_, {});
+  for (const Answer& answer : served) answer(outcome);
+}
+
+void SyncLoop::reconfigure(SyncLoopOptions options) {
+  const SyncLoopOptions old = std::exchange(options_, std::move(options));
+  const Monotonic now = clock_.now();
+  driver_period_ = host_.sync_period(options_.sync_period);
+  next_poll_ = std::min(next_poll_, now + options_.poll_interval);
+  next_inspector_ = std::min(next_inspector_, now + options_.poll_interval);
+  if (relist_.phase() == Relist::Phase::kIdle && !list_health_.failing()) {
+    schedule_full_list();
+  }
+  if (old.policy == options_.policy) return;
+  recompute_ = true;
+  const auto& states = options_.policy.open_provision_states;
+  if (old.policy.open_provision_states == states) return;
+  // What the last poll said answers another question than the one to ask now.
+  poll_.drop();
+  list_confirmed_ = false;
+  next_poll_ = now;
+  std::erase_if(open_, [&states](const auto& item) {
+    return std::ranges::find(states, item.second.provision_state) ==
+           states.end();
+  });
+  if (!inventory_) return;
+  auto next = std::make_shared<Inventory>(*inventory_);
+  for (const Node& node : node_news(*inventory_, open_, states)) {
+    next->upsert_node(node);
+  }
+  inventory_ = std::move(next);
+}
+
+}  // namespace pxegate

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// The half of SyncLoop that reads lists: the full one, and the new ports.
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "controller/app/sync_loop.h"
+
+namespace pxegate {
+
+void SyncLoop::read_full_list() {
+  const Monotonic began = clock_.now();
+  if (relist_.phase() == Relist::Phase::kComplete) return apply_full_list();
+  if (relist_.phase() == Relist::Phase::kIdle) {
+    relist_.begin(began);
+    list_work_ = {};
+    list_confirmed_ = false;
+    fetched_meanwhile_.clear();
+    new_ports_.clear();
+    list_requested_ = false;
+    served_ = std::exchange(waiting_, {});
+  }
+  const bool nodes = relist_.phase() == Relist::Phase::kNodes;
+  const auto read = relist_.read_page(ironic_);
+  next_list_ = clock_.now();
+  list_work_ += next_list_ - began;
+  if (!read) return list_failed(read.error());
+  if (!nodes || relist_.phase() != Relist::Phase::kPorts) return;
+  // From here on what is asked for in between is newer than the list.
+  if (!fetched_.empty()) apply_fetched_ports();
+  port_queue_.mark_covered();
+  // The list of nodes holds only together with a poll that is newer.
+  if (!poll_health_.failing()) next_poll_ = next_list_;
+}
+
+void SyncLoop::list_failed(const Error& error) {
+  next_list_ = clock_.now() + list_health_.failed(error);
+  answer_served(fail(error));
+  if (list_requested_) {
+    relist_.drop();
+    next_list_ = clock_.now();
+  }
+}
+
+void SyncLoop::apply_full_list() {
+  const Monotonic began = clock_.now();
+  Relist::List list = relist_.take();
+  auto made = Inventory::make(std::move(list.nodes), std::move(list.ports));
+  if (!made) {
+    return list_failed(made.error().within("Ironic's list contradicts itself"));
+  }
+  for (auto& [uuid, ports] : std::exchange(fetched_meanwhile_, {})) {
+    // One that contradicts itself has been reported and will be asked again.
+    static_cast<void>(made->replace_node_ports(uuid, ports));
+  }
+  const auto& states = options_.policy.open_provision_states;
+  for (const Node& node : node_news(*made, open_, states)) {
+    made->upsert_node(node);
+  }
+  made->set_introspected(introspected_);
+  inventory_ = std::make_shared<const Inventory>(*std::move(made));
+  last_port_ = relist_.last_port();
+  port_queue_.remove_covered();
+  fetched_.clear();
+  list_read_at_ = clock_.wall();
+  list_health_.succeeded();
+
+  const auto enforced =
+      enforce(driver_period_ ? Enforcer::When::kAlways
+                             : Enforcer::When::kInventoryChanged);
+  list_cost_ = list_work_ + (clock_.now() - began);
+  schedule_full_list();
+  answer_served(outcome_of(enforced));
+}
+
+void SyncLoop::schedule_full_list() {
+  const Monotonic now = clock_.now();
+  const bool requested = list_requested_ || !inventory_;
+  next_list_ = requested ? now : relist_.began() + full_sync_every();
+  next_new_ports_ = now + options_.sync_period;
+}
+
+Result<SyncOutcome> SyncLoop::outcome_of(
+    const Result<SyncReport>& enforced) const {
+  if (!enforced) return fail(enforced.error());
+  if (inspector_ && inspector_health_.failing()) {
+    return fail(inspector_health_.last_error()->within(
+        "Ironic's list is enforced, but ironic-inspector does not answer"));
+  }
+  return SyncOutcome{*enforced,
+                     std::chrono::duration_cast<std::chrono::milliseconds>(
+                         clock_.now() - relist_.began())};
+}
+
+void SyncLoop::read_new_ports() {
+  const std::string& marker =
+      new_ports_.empty() ? last_port_ : new_ports_.back().uuid;
+  auto page = ironic_.ports_page(marker);
+  const Monotonic now = clock_.now();
+  if (!page) {
+    const bool marker_gone =
+        page.error().code() == ErrorCode::kNotFound && !marker.empty();
+    new_ports_.clear();
+    if (marker_gone) {
+      next_list_ = now;
+      next_new_ports_ = Monotonic::max();
+    } else {
+      const auto delay = new_ports_health_.failed(page.error());
+      next_new_ports_ = now + delay;
+    }
+    return;
+  }
+  const bool last = page->last || page->items.empty();
+  std::ranges::move(page->items, std::back_inserter(new_ports_));
+  next_new_ports_ = now;
+  if (!last) return;
+  new_ports_health_.succeeded();
+  next_new_ports_ = now + options_.sync_period;
+  apply_new_ports();
+}
+
+void SyncLoop::apply_new_ports() {
+  if (new_ports_.empty()) return;
+  last_port_ = new_ports_.back().uuid;
+  auto next = std::make_shared<Inventory>(*inventory_);
+  next->add_ports(std::exchange(new_ports_, {}));
+  inventory_ = std::move(next);
+  static_cast<void>(enforce(Enforcer::When::kPolicyChanged));
+}
+
+}  // namespace pxegate

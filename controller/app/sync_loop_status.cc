@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// The half of SyncLoop that tells how it is going.
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+#include "controller/app/sync_loop.h"
+
+namespace pxegate {
+namespace {
+
+SourceStatus status_of(const SourceHealth& health) {
+  SourceStatus status;
+  status.last_success = health.last_success_at();
+  if (health.last_error()) status.last_error = health.last_error()->message();
+  status.last_error_at = health.last_error_at();
+  status.consecutive_failures = health.failures();
+  return status;
+}
+
+}  // namespace
+
+SourceStatus SyncLoop::ironic_status() const {
+  SourceStatus merged;
+  // A request that still fails tells more than one that failed later once.
+  bool failing = false;
+  for (const SourceHealth* health :
+       {&poll_health_, &list_health_, &ports_health_, &new_ports_health_}) {
+    const SourceStatus one = status_of(*health);
+    merged.last_success = std::max(merged.last_success, one.last_success);
+    merged.consecutive_failures =
+        std::max(merged.consecutive_failures, one.consecutive_failures);
+    if (!health->last_error() || (failing && !health->failing())) continue;
+    if ((health->failing() && !failing) ||
+        one.last_error_at > merged.last_error_at) {
+      merged.last_error = one.last_error;
+      merged.last_error_at = one.last_error_at;
+    }
+    failing = failing || health->failing();
+  }
+  merged.name = "ironic";
+  merged.endpoint = options_.ironic_endpoint;
+  return merged;
+}
+
+Monotonic SyncLoop::stale_from() const {
+  const std::chrono::seconds patience =
+      std::max(3 * options_.poll_interval, std::chrono::seconds(10));
+  Monotonic oldest = poll_health_.last_success().value_or(started_);
+  if (inspector_) {
+    oldest =
+        std::min(oldest, inspector_health_.last_success().value_or(started_));
+  }
+  for (const SourceHealth* health : {&list_health_, &ports_health_,
+                                     &new_ports_health_, &enforcer_.health()}) {
+    if (health->failing()) oldest = std::min(oldest, *health->failing_since());
+  }
+  return oldest + patience;
+}
+
+PolicyInForce SyncLoop::policy_in_force() const {
+  PolicyInForce result = enforcer_.in_force();
+  result.as_of = last_poll_;
+  return result;
+}
+
+void SyncLoop::describe(ControllerStatus& status) const {
+  const SourceHealth& driver = enforcer_.health();
+  status.driver_error =
+      driver.failing() ? driver.last_error()->message() : std::string();
+  status.synced = synced();
+  status.last_full_sync = last_full_sync_;
+  status.last_poll = last_poll_;
+  status.last_change = enforcer_.last_change();
+  status.full_sync_took =
+      std::chrono::duration_cast<std::chrono::milliseconds>(list_cost_);
+  status.full_sync_every = full_sync_every();
+  status.poll_interval = options_.poll_interval;
+  status.stale = clock_.now() >= stale_from();
+
+  status.sources = {ironic_status()};
+  if (inspector_) {
+    status.sources.push_back(status_of(inspector_health_));
+    status.sources.back().name = "inspector";
+    status.sources.back().endpoint = options_.inspector_endpoint;
+  }
+  const PolicyInForce& in_force = enforcer_.in_force();
+  status.nodes = in_force.inventory->nodes().size();
+  status.ports = in_force.inventory->ports().size();
+  status.being_inspected = enforcer_.being_inspected();
+  status.allowed = enforcer_.allowed();
+  status.denied = in_force.policy->entries().size() - enforcer_.allowed();
+  status.unknown = in_force.policy->unknown();
+}
+
+}  // namespace pxegate
