@@ -5,8 +5,9 @@
 /*
  * Finds a DHCP request in an Ethernet frame and reads what the policy needs.
  * Calls no helper and keeps no state, so that the same code is compiled for
- * the kernel and natively for the fuzzer. Every read goes through take(),
- * which checks the bound first and advances then.
+ * the kernel and natively for the fuzzer. Every read of a header goes through
+ * take(), which checks the bound first and advances then; options, which may
+ * lie anywhere in a multi-buffer frame, are read by pxe_load().
  */
 
 #include <linux/if_ether.h>
@@ -92,7 +93,7 @@ struct pxe_cursor {
 
 /* Where a request is in its frame, and what encloses it. */
 struct pxe_frame {
-	const __u8 *bootp; /* behind the UDP header; may be the frame's end */
+	__u32 bootp; /* offset behind the UDP header; may be the frame's end */
 	__u16 vlan[PXE_MAX_VLANS];
 	__u32 vlans;
 };
@@ -115,17 +116,15 @@ static __always_inline const void *take(struct pxe_cursor *cursor, __u32 size)
 	return at;
 }
 
+/*
+ * Whoever includes this file defines how bytes of the whole frame are read:
+ * copies `size` of them at `offset`, nonzero if the frame ends before.
+ */
+static __always_inline long pxe_load(void *frame, __u32 offset, void *to,
+				     __u32 size);
+
 /* Options are read up to here: more than any frame that firmware sends. */
 #define PXE_OPTIONS_SPAN 2048
-
-static __always_inline const __u8 *option_at(const __u8 *start, __u32 offset,
-					     __u32 size, const __u8 *end)
-{
-	if (offset >= PXE_OPTIONS_SPAN)
-		return 0;
-	start += offset;
-	return start + size > end ? 0 : start;
-}
 
 /*
  * Walks Ethernet, up to two VLAN tags, IPv4 with options, UDP. A frame that
@@ -187,7 +186,7 @@ static __always_inline enum pxe_found pxe_find_request(const void *data,
 		return PXE_OTHER;
 	if (pxe_ntohs(udp->len) < sizeof(*udp) + PXE_BOOTP_FIXED)
 		return PXE_MALFORMED;
-	frame->bootp = cursor.pos;
+	frame->bootp = cursor.pos - (const __u8 *)data;
 	return PXE_REQUEST;
 }
 
@@ -221,22 +220,28 @@ pxe_client_address(const struct pxe_bootp *bootp,
 
 /* On the way through the options. */
 struct pxe_walk {
-	const __u8 *start; /* of the cookie */
-	const __u8 *end;
-	__u32 offset; /* of the next option */
+	void *frame;  /* for pxe_load() */
+	__u32 start;  /* of the cookie in the frame */
+	__u32 offset; /* of the next option behind start */
 	struct pxe_options *options;
 };
 
-/* Whether options follow the BOOTP header; then the walk stands at the first.
+static __always_inline int pxe_load_option(const struct pxe_walk *walk,
+					   __u32 offset, void *to, __u32 size)
+{
+	return offset < PXE_OPTIONS_SPAN &&
+	       pxe_load(walk->frame, walk->start + offset, to, size) == 0;
+}
+
+/* Whether options follow the BOOTP header; the walk stands at the first then.
  */
 static __always_inline int pxe_begin_options(struct pxe_walk *walk)
 {
-	const __u32 cookie = pxe_htonl(PXE_DHCP_COOKIE);
-	const __u8 *at;
+	__be32 cookie;
 
-	at = option_at(walk->start, 0, sizeof(cookie), walk->end);
 	walk->offset = sizeof(cookie);
-	return at && __builtin_memcmp(at, &cookie, sizeof(cookie)) == 0;
+	return pxe_load_option(walk, 0, &cookie, sizeof(cookie)) &&
+	       cookie == pxe_htonl(PXE_DHCP_COOKIE);
 }
 
 /*
@@ -246,36 +251,30 @@ static __always_inline int pxe_begin_options(struct pxe_walk *walk)
 static __always_inline int pxe_next_option(struct pxe_walk *walk)
 {
 	struct pxe_options *options = walk->options;
-	const __u8 *start = walk->start, *end = walk->end, *at;
-	const __u32 guid = sizeof(options->guid);
-	__u32 offset = walk->offset, code, length;
+	__u32 offset = walk->offset;
+	__u8 code, length, arch[2];
+	__u64 guid;
 
-	at = option_at(start, offset, 1, end);
-	if (!at || at[0] == PXE_OPT_END)
+	if (!pxe_load_option(walk, offset, &code, 1) || code == PXE_OPT_END)
 		return 1;
-	code = at[0];
 	if (code == PXE_OPT_PAD) {
 		walk->offset = offset + 1;
 		return 0;
 	}
-	at = option_at(start, offset, 2, end);
-	if (!at)
+	if (!pxe_load_option(walk, offset + 1, &length, 1))
 		return 1;
-	length = at[1];
 	offset += 2;
 	walk->offset = offset + length;
 	if (code == PXE_OPT_MESSAGE_TYPE && length == 1) {
-		at = option_at(start, offset, 1, end);
-		if (at)
-			options->message_type = at[0];
-	} else if (code == PXE_OPT_CLIENT_ARCH && length >= 2) {
-		at = option_at(start, offset, 2, end);
-		if (at)
-			options->arch = at[0] << 8 | at[1];
-	} else if (code == PXE_OPT_CLIENT_ID && length >= guid) {
-		at = option_at(start, offset + length - guid, guid, end);
-		if (at) {
-			__builtin_memcpy(&options->guid, at, guid);
+		if (pxe_load_option(walk, offset, &code, 1))
+			options->message_type = code;
+	} else if (code == PXE_OPT_CLIENT_ARCH && length >= sizeof(arch)) {
+		if (pxe_load_option(walk, offset, arch, sizeof(arch)))
+			options->arch = arch[0] << 8 | arch[1];
+	} else if (code == PXE_OPT_CLIENT_ID && length >= sizeof(guid)) {
+		offset += length - sizeof(guid);
+		if (pxe_load_option(walk, offset, &guid, sizeof(guid))) {
+			options->guid = guid;
 			options->has_guid = 1;
 		}
 	}

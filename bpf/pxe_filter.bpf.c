@@ -127,24 +127,63 @@ static __always_inline __u32 decide(struct request *request)
 	return settings.unknown_verdict == PXE_ALLOW ? PXE_ALLOW : PXE_DENY;
 }
 
+static __always_inline long pxe_load(void *frame, __u32 offset, void *to,
+				     __u32 size)
+{
+	return bpf_xdp_load_bytes(frame, offset, to, size);
+}
+
+/*
+ * Packet pointers reach only the linear part of a multi-buffer frame, and
+ * there are NICs that leave it empty: then the headers are parsed in a copy.
+ * Its own function, so that other frames do not pay for the copy's stack.
+ */
+static __noinline int find_request_in_copy(struct xdp_md *ctx, __u64 size,
+					   struct pxe_frame *frame)
+{
+	__u8 headers[PXE_MAX_BOOTP_OFFSET] = {};
+
+	if (size < sizeof(struct ethhdr))
+		return PXE_OTHER;
+	if (size > sizeof(headers))
+		size = sizeof(headers);
+	if (bpf_xdp_load_bytes(ctx, 0, headers, size))
+		return PXE_OTHER;
+	return pxe_find_request(headers, headers + size, frame);
+}
+
+static __always_inline enum pxe_found find_request(struct xdp_md *ctx,
+						   struct pxe_frame *frame)
+{
+	const void *data = (void *)(long)ctx->data;
+	const void *data_end = (void *)(long)ctx->data_end;
+	__u64 size;
+
+	if (data + PXE_MAX_BOOTP_OFFSET > data_end) {
+		size = bpf_xdp_get_buff_len(ctx);
+		if (size > (__u64)(data_end - data))
+			return find_request_in_copy(ctx, size, frame);
+	}
+	return pxe_find_request(data, data_end, frame);
+}
+
 /*
  * Reads the option at `offset` behind `start` and returns the next one's
  * offset, 0 at the end. Global, so that the verifier looks at it once, for any
- * offset: inlined into a loop, a packet pointer that moves by unknown lengths
- * gives it a new state for each path and turn.
+ * offset, and not once for each path and turn of the loop.
  */
 __noinline __u32 read_option(struct xdp_md *ctx, __u32 start, __u32 offset,
 			     struct pxe_options *options)
 {
 	struct pxe_walk walk = {
-	    .end = (void *)(long)ctx->data_end,
+	    .frame = ctx,
+	    .start = start,
 	    .offset = offset,
 	    .options = options,
 	};
 
-	if (!options || start > PXE_MAX_BOOTP_OFFSET + PXE_BOOTP_FIXED)
+	if (!options)
 		return 0;
-	walk.start = (void *)(long)ctx->data + start;
 	return pxe_next_option(&walk) ? 0 : walk.offset;
 }
 
@@ -152,58 +191,44 @@ static __always_inline void read_options(struct xdp_md *ctx,
 					 struct request *request)
 {
 	struct pxe_walk walk = {
+	    .frame = ctx,
 	    .start = request->frame.bootp + PXE_BOOTP_FIXED,
-	    .end = (void *)(long)ctx->data_end,
 	};
-	__u64 start = walk.start - (const __u8 *)(long)ctx->data;
-
-	if (!pxe_begin_options(&walk))
-		return;
-	for (int i = 0; i < PXE_MAX_OPTIONS && walk.offset; i++)
-		walk.offset =
-		    read_option(ctx, start, walk.offset, &request->options);
-}
-
-/*
- * Fills request from a frame whose BOOTP header may lie in a fragment of a
- * multi-buffer frame, where packet pointers do not reach. The options are
- * read from the linear part only. Zero: shorter than a BOOTP header.
- */
-static __always_inline int read_request(struct xdp_md *ctx,
-					struct request *request,
-					struct pxe_bootp *bootp)
-{
-	const void *data = (void *)(long)ctx->data;
-	const void *data_end = (void *)(long)ctx->data_end;
-	const void *start = request->frame.bootp;
-	__u64 offset;
 
 	request->options.message_type = PXE_NO_MESSAGE_TYPE;
 	request->options.arch = PXE_NO_ARCH;
 	request->options.has_guid = 0;
-	if (start + PXE_BOOTP_FIXED <= data_end) {
-		__builtin_memcpy(bootp, start, sizeof(*bootp));
-		read_options(ctx, request);
-		return 1;
-	}
-	offset = start - data;
-	if (bpf_xdp_get_buff_len(ctx) < offset + PXE_BOOTP_FIXED)
+	if (!pxe_begin_options(&walk))
+		return;
+	for (int i = 0; i < PXE_MAX_OPTIONS && walk.offset; i++)
+		walk.offset = read_option(ctx, walk.start, walk.offset,
+					  &request->options);
+}
+
+/* Zero: the frame is shorter than a BOOTP header. */
+static __always_inline int read_request(struct xdp_md *ctx,
+					struct request *request,
+					struct pxe_bootp *bootp)
+{
+	__u32 offset = request->frame.bootp;
+
+	if (bpf_xdp_get_buff_len(ctx) < offset + PXE_BOOTP_FIXED ||
+	    bpf_xdp_load_bytes(ctx, offset, bootp, sizeof(*bootp)))
 		return 0;
-	return bpf_xdp_load_bytes(ctx, offset, bootp, sizeof(*bootp)) == 0;
+	read_options(ctx, request);
+	return 1;
 }
 
 SEC("xdp.frags")
 int pxe_filter(struct xdp_md *ctx)
 {
-	const void *data = (void *)(long)ctx->data;
-	const void *data_end = (void *)(long)ctx->data_end;
 	struct request request;
 	struct pxe_bootp bootp;
 	enum pxe_found found;
 	__u32 verdict;
 	__u64 now;
 
-	found = pxe_find_request(data, data_end, &request.frame);
+	found = find_request(ctx, &request.frame);
 	if (found == PXE_OTHER)
 		return XDP_PASS;
 	if (found == PXE_MALFORMED || !read_request(ctx, &request, &bootp)) {
