@@ -287,14 +287,12 @@ class Loader {
   // The last line of `file` that sets this name.
   const Setting* find(std::size_t file, std::string_view section,
                       std::string_view name) const {
-    for (auto setting = settings_.rbegin(); setting != settings_.rend();
-         ++setting) {
-      if (setting->file == file && setting->section == section &&
-          setting->name == name) {
-        return &*setting;
-      }
-    }
-    return nullptr;
+    const auto found = std::find_if(
+        settings_.rbegin(), settings_.rend(), [&](const Setting& setting) {
+          return setting.file == file && setting.section == section &&
+                 setting.name == name;
+        });
+    return found == settings_.rend() ? nullptr : &*found;
   }
 
   // The line that decides about `option`; nullptr where none sets it.

@@ -528,6 +528,8 @@ constexpr std::array kDiscoveryOptions = {
            .default_text = "",
            .help = "The same in ironic-inspector's words: any hook named here "
                    "turns discovery on.",
+           // By value as every setter of a string.
+           // NOLINTNEXTLINE(performance-unnecessary-value-param)
            .set = +[](Config& c, std::string v) { c.discovery |= !v.empty(); },
            .example = "enroll"}};
 

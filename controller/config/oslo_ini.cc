@@ -60,15 +60,13 @@ class Parser {
     if (line.find('\0') != std::string_view::npos) {
       problem("holds a NUL byte: this is not a text file");
       above_ = Above::kBadEntry;
-    } else if (line.empty()) {
+    } else if (line.empty() || line.front() == '#' || line.front() == ';') {
       above_ = Above::kNothing;
     } else if (line.front() == ' ' || line.front() == '\t') {
       read_continuation(trim_left(line));
     } else if (line.front() == '[') {
       above_ = Above::kNothing;
       read_section(line);
-    } else if (line.front() == '#' || line.front() == ';') {
-      above_ = Above::kNothing;
     } else {
       above_ = read_assignment(line) ? Above::kEntry : Above::kBadEntry;
     }
