@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every row of the tables through the real program.
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <ostream>
+#include <set>
+
+#include "tests/bpf/bpf_fixture.h"
+#include "tests/bpf/rows.h"
+
+namespace pxegate::testing {
+
+void PrintTo(const Row& row, std::ostream* out) { *out << row.name; }
+
+namespace {
+
+std::uint64_t monotonic_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+class PxeFilterRow : public BpfTest, public ::testing::WithParamInterface<Row> {
+ protected:
+  void expect_client(const Row& row, std::uint64_t before) {
+    const auto clients = program().clients();
+    const auto& counter = row.expect.counter;
+    if (!counter || counter->reason == PXE_REASON_MALFORMED) {
+      EXPECT_TRUE(clients.empty()) << "remembered a client";
+      return;
+    }
+    ASSERT_EQ(clients.size(), 1U);
+    const pxe_client& client = clients[0].second;
+    EXPECT_EQ(client.packets, 1U);
+    EXPECT_EQ(client.verdict, counter->verdict);
+    EXPECT_EQ(client.reason, counter->reason);
+    EXPECT_EQ(client.ifindex, 1U) << "test runs come from the loopback device";
+    EXPECT_GE(client.last_seen_ns, before);
+    EXPECT_LE(client.last_seen_ns, monotonic_ns());
+    for (const auto pad : client.pad) EXPECT_EQ(pad, 0);
+    if (!row.seen) return;
+    EXPECT_TRUE(program().client(row.seen->addr)) << "filed under another key";
+    EXPECT_EQ(ntohl(client.giaddr), row.seen->giaddr);
+    EXPECT_EQ(client.vlans, row.seen->vlans.size());
+    for (std::size_t i = 0; i < PXE_MAX_VLANS; ++i) {
+      EXPECT_EQ(client.vlan[i],
+                i < row.seen->vlans.size() ? row.seen->vlans[i] : 0);
+    }
+    EXPECT_EQ(client.message_type, row.seen->message_type);
+    EXPECT_EQ(client.arch, row.seen->arch);
+  }
+
+  void expect_relay(const Row& row, std::uint64_t before) {
+    EXPECT_EQ(program().relay_count(), row.relay != 0 ? 1U : 0U);
+    if (row.relay == 0) return;
+    const auto relay = program().relay(row.relay);
+    ASSERT_TRUE(relay);
+    for (std::uint32_t verdict = 0; verdict < PXE_VERDICTS; ++verdict) {
+      EXPECT_EQ(relay->packets[verdict],
+                verdict == row.expect.counter->verdict ? 1U : 0U);
+    }
+    EXPECT_GE(relay->last_seen_ns, before);
+  }
+};
+
+TEST_P(PxeFilterRow, VerdictCounterAndRecords) {
+  const Row& row = GetParam();
+  const Bytes frame = row.packet.bytes();
+  for (const auto& [addr, verdict] : row.policy.rules)
+    program().set_rule(addr, verdict);
+  program().set_unknown_verdict(row.policy.unknown);
+  PxeProgram::Counters expected{};
+  if (const auto& counter = row.expect.counter)
+    expected[pxe_counter(counter->verdict, counter->reason)] = 1;
+
+  const std::uint64_t before = monotonic_ns();
+  const auto run = program().run(frame);
+
+  ASSERT_TRUE(run) << run.error().message();
+  EXPECT_EQ(run->action, row.expect.action);
+  EXPECT_EQ(run->frame, frame) << "the packet was changed";
+  EXPECT_EQ(program().counters(), expected);
+  expect_client(row, before);
+  expect_relay(row, before);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ipv4, PxeFilterRow, ::testing::ValuesIn(all_rows()),
+                         [](const ::testing::TestParamInfo<Row>& row) {
+                           return row.param.name;
+                         });
+
+// A reason that is added to the ABI needs its rows, and a row that is removed
+// must not have been the last of its kind.
+TEST(PxeFilterRows, CoverEveryReasonWithEveryVerdictItCanHave) {
+  std::set<std::pair<std::uint32_t, std::uint32_t>> covered;
+  for (const Row& row : all_rows()) {
+    if (row.expect.counter)
+      covered.emplace(row.expect.counter->verdict, row.expect.counter->reason);
+  }
+  for (std::uint32_t reason = 0; reason < PXE_REASONS; ++reason) {
+    for (const std::uint32_t verdict : {PXE_DENY, PXE_ALLOW}) {
+      const bool reachable =
+          verdict == PXE_DENY || reason != PXE_REASON_MALFORMED;
+      EXPECT_EQ(covered.contains({verdict, reason}), reachable)
+          << "verdict " << verdict << ", reason " << reason;
+    }
+  }
+}
+
+TEST(PxeFilterRows, AgreeWithTheirVerdicts) {
+  for (const Row& row : all_rows()) {
+    const bool allows =
+        !row.expect.counter || row.expect.counter->verdict == PXE_ALLOW;
+    EXPECT_EQ(row.expect.action == XDP_PASS, allows) << row.name;
+  }
+}
+
+}  // namespace
+}  // namespace pxegate::testing

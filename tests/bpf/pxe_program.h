@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PXEGATE_TESTS_BPF_PXE_PROGRAM_H_
+#define PXEGATE_TESTS_BPF_PXE_PROGRAM_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bpf/pxe_filter_abi.h"
+#include "controller/base/result.h"
+#include "tests/support/packet.h"
+
+struct pxe_filter;  // the skeleton
+
+namespace pxegate::testing {
+
+// Why this machine cannot load and run BPF programs, if it cannot. Not a
+// reason to skip: that it loads others but refuses ours.
+std::optional<std::string> why_no_bpf();
+
+// A key of the rules, and of the clients seen.
+pxe_addr ethernet_addr(const Mac& mac);
+pxe_addr infiniband_addr(const std::array<std::uint8_t, 8>& guid);
+// As it is filed where no rule can name it.
+pxe_addr raw_addr(std::uint8_t htype, std::uint8_t hlen, const Bytes& chaddr);
+
+// The program as the controller loads it, with maps of its own, attached to
+// nothing: frames are put through it by hand. Failures of the machinery around
+// it fail the running test.
+class PxeProgram {
+ public:
+  struct Run {
+    std::uint32_t action;  // XDP_PASS, ...
+    Bytes frame;           // as the program left it
+  };
+  // Sums over all CPUs, indexed by pxe_counter().
+  using Counters = std::array<std::uint64_t, PXE_COUNTERS>;
+
+  static Result<PxeProgram> load();
+  PxeProgram(PxeProgram&&) noexcept;
+  PxeProgram& operator=(PxeProgram&&) noexcept;
+  ~PxeProgram();
+
+  // Back to what it was when loaded.
+  void clear();
+  // `verdict` is any byte, for what the program makes of a wrong one.
+  void set_rule(const pxe_addr& addr, std::uint8_t verdict);
+  void set_unknown_verdict(std::uint8_t verdict);
+
+  // Puts `frame` through once. `linear`: how many of its first bytes packet
+  // pointers reach, the rest being fragments as a NIC makes them of long
+  // frames; kUnavailable where the kernel cannot be told so.
+  Result<Run> run(const Bytes& frame,
+                  std::optional<std::uint32_t> linear = std::nullopt);
+
+  Counters counters() const;
+  std::vector<std::uint64_t> counter_by_cpu(std::uint32_t index) const;
+  std::optional<pxe_client> client(const pxe_addr& addr) const;
+  std::optional<pxe_relay> relay(std::uint32_t giaddr) const;  // host order
+  std::vector<std::pair<pxe_addr, pxe_client>> clients() const;
+  std::size_t relay_count() const;
+
+  const pxe_filter& skeleton() const { return *skeleton_; }
+
+ private:
+  explicit PxeProgram(pxe_filter* skeleton);
+
+  struct Destroy {
+    void operator()(pxe_filter* skeleton) const;
+  };
+  std::unique_ptr<pxe_filter, Destroy> skeleton_;
+};
+
+}  // namespace pxegate::testing
+
+#endif  // PXEGATE_TESTS_BPF_PXE_PROGRAM_H_
