@@ -11,6 +11,7 @@
 #include "controller/app/builtin_drivers.h"
 #include "controller/app/cli.h"
 #include "controller/app/controller.h"
+#include "controller/app/offline.h"
 #include "controller/base/clock.h"
 #include "controller/config/load_config.h"
 

@@ -111,8 +111,9 @@ class FilterDriver {
   // filter may not be as desired; FilterHost then calls reset().
   virtual Result<SyncReport> sync(const Snapshot& desired) = 0;
 
-  // Forgets the driver's own state after an error, so that initialize() can
-  // start afresh. What is enforced stays.
+  // Forgets the driver's own state and lets go of its locks, after an error
+  // or for another controller, so that initialize() can start afresh. What is
+  // enforced stays.
   virtual void reset() noexcept {}
 
   // A clean stop of the controller: leaves behind what the driver's on_exit

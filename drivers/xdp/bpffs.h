@@ -31,6 +31,7 @@ class PinDirectory {
   // Locks the directory for one controller until this object goes.
   // kConflict, naming the process, where another holds it. Idempotent.
   Result<> lock();
+  void unlock() { lock_.reset(); }
 
   // Interfaces that have a link pinned here, decoded.
   std::vector<std::string> pinned_interfaces() const;

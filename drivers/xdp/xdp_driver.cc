@@ -265,6 +265,7 @@ void XdpDriver::report_tampering(const RulesContents& found,
 void XdpDriver::reset() noexcept {
   program_.reset();
   enforced_.reset();
+  pins_.unlock();
 }
 
 void XdpDriver::shut_down() noexcept {

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PXEGATE_CONTROLLER_APP_SOURCES_H_
+#define PXEGATE_CONTROLLER_APP_SOURCES_H_
+
+#include <memory>
+#include <stop_token>
+
+#include "controller/base/clock.h"
+#include "controller/base/result.h"
+#include "controller/config/config.h"
+#include "controller/ironic/ironic_api.h"
+
+namespace pxegate {
+
+// Clients of the services that [ironic] and [inspector] name, each with its
+// own connection. One thread at a time.
+class Sources {
+ public:
+  // A stop requested on `stop` ends requests under way. `clock` must outlive
+  // this. kInvalid, naming the option, where [ironic] is not usable.
+  static Result<std::unique_ptr<Sources>> make(const Config& config,
+                                               const Clock& clock,
+                                               std::stop_token stop);
+  ~Sources();
+
+  IronicApi& ironic();
+  InspectorApi* inspector();  // null where [inspector] names no endpoint
+
+ private:
+  struct Parts;
+  explicit Sources(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace pxegate
+
+#endif  // PXEGATE_CONTROLLER_APP_SOURCES_H_

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/app/worker.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "controller/config/policy_options.h"
+
+namespace pxegate {
+namespace {
+
+// A sign of life at least this often, also when nothing is due.
+constexpr std::chrono::seconds kIdle{1};
+
+SyncLoopOptions loop_options(const Config& config) {
+  SyncLoopOptions options;
+  options.policy = policy_options(config);
+  options.sync_period = config.pxe_filter.sync_period;
+  options.poll_interval = config.pxe_filter.poll_interval;
+  options.ironic_endpoint = config.ironic.endpoint_override;
+  options.inspector_endpoint = config.inspector.endpoint_override;
+  return options;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Worker>> Worker::make(const Config& config,
+                                             FilterHost& host,
+                                             const Clock& clock,
+                                             Events events) {
+  std::unique_ptr<Worker> worker(
+      new Worker(config, host, clock, std::move(events)));
+  auto sources = Sources::make(config, clock, worker->stop_.get_token());
+  if (!sources) return fail(sources.error());
+  worker->sources_ = std::move(*sources);
+  worker->loop_ = std::make_unique<SyncLoop>(
+      loop_options(config), worker->sources_->ironic(),
+      worker->sources_->inspector(), host, clock,
+      [engine = std::mt19937_64(std::random_device{}())]() mutable {
+        return engine();
+      });
+  worker->publish();
+  return worker;
+}
+
+Worker::Worker(const Config& /*config*/, FilterHost& host, const Clock& clock,
+               Events events)
+    : host_(host),
+      clock_(clock),
+      events_(std::move(events)),
+      heartbeat_(clock.now()) {}
+
+Worker::~Worker() { stop(); }
+
+void Worker::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void Worker::stop() {
+  stop_.request_stop();
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  work_.notify_all();
+  answered_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Worker::request_driver_sync() {
+  {
+    const std::lock_guard lock(mutex_);
+    driver_sync_requested_ = true;
+  }
+  work_.notify_all();
+}
+
+void Worker::reconfigure(const Config& config) {
+  {
+    const std::lock_guard lock(mutex_);
+    new_options_ = loop_options(config);
+  }
+  work_.notify_all();
+}
+
+void Worker::run() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    heartbeat_ = clock_.now();
+    if (tear_down_request_) {
+      lock.unlock();
+      serve_tear_down();
+      lock.lock();
+      continue;
+    }
+    take_requests(lock);
+    const auto due = loop_->next_due();
+    if (due > clock_.now()) {
+      work_.wait_until(lock, std::min(due, clock_.now() + kIdle));
+      continue;
+    }
+    lock.unlock();
+    loop_->step();
+    publish();
+    lock.lock();
+  }
+}
+
+// Hands what callers asked for to the loop; it may answer at once.
+void Worker::take_requests(std::unique_lock<std::mutex>& lock) {
+  const auto requests = std::exchange(sync_requests_, {});
+  const auto options = std::exchange(new_options_, std::nullopt);
+  const bool driver_sync = std::exchange(driver_sync_requested_, false);
+  if (requests.empty() && !options && !driver_sync) return;
+  lock.unlock();
+  if (options) loop_->reconfigure(*options);
+  if (driver_sync) loop_->request_driver_sync();
+  for (const auto& pending : requests) {
+    loop_->request_full_sync([this, pending](Result<SyncOutcome> outcome) {
+      // What the outcome tells of must be visible to whoever waits for it.
+      publish();
+      {
+        const std::lock_guard answer_lock(mutex_);
+        pending->result = std::move(outcome);
+      }
+      answered_.notify_all();
+    });
+  }
+  publish();
+  lock.lock();
+}
+
+void Worker::publish() {
+  ControllerStatus status;
+  loop_->describe(status);
+  PolicyInForce policy = loop_->policy_in_force();
+  const Monotonic stale_from = loop_->stale_from();
+  bool first_sync = false;
+  {
+    const std::lock_guard lock(mutex_);
+    published_ = std::move(status);
+    policy_ = std::move(policy);
+    stale_from_ = stale_from;
+    first_sync = loop_->synced() && !told_synced_;
+    told_synced_ = told_synced_ || first_sync;
+  }
+  if (first_sync && events_.synced) events_.synced();
+}
+
+void Worker::serve_tear_down() {
+  auto done = host_.tear_down();
+  {
+    const std::lock_guard lock(mutex_);
+    // After a success nothing may be enforced again.
+    stopping_ = stopping_ || done.has_value();
+    std::exchange(tear_down_request_, nullptr)->result = done;
+  }
+  answered_.notify_all();
+  if (done && events_.torn_down) events_.torn_down();
+}
+
+void Worker::describe(ControllerStatus& status) const {
+  const std::lock_guard lock(mutex_);
+  status = published_;
+  status.stale = status.stale || clock_.now() >= stale_from_;
+}
+
+PolicyInForce Worker::policy() const {
+  const std::lock_guard lock(mutex_);
+  return policy_;
+}
+
+Monotonic Worker::last_heartbeat() const {
+  const std::lock_guard lock(mutex_);
+  return heartbeat_;
+}
+
+Result<SyncOutcome> Worker::sync(std::chrono::milliseconds timeout) {
+  const auto pending = std::make_shared<Pending<SyncOutcome>>();
+  std::unique_lock lock(mutex_);
+  sync_requests_.push_back(pending);
+  work_.notify_all();
+  answered_.wait_for(lock, timeout,
+                     [&] { return pending->result || stopping_; });
+  if (pending->result) return *pending->result;
+  if (stopping_) {
+    return fail("the controller is stopping", ErrorCode::kCancelled);
+  }
+  return fail("the sync takes longer than asked for; it goes on",
+              ErrorCode::kUnavailable);
+}
+
+Result<> Worker::tear_down() {
+  std::unique_lock lock(mutex_);
+  if (tear_down_request_ || stopping_) {
+    return fail("the controller is already ending", ErrorCode::kConflict);
+  }
+  const auto pending = std::make_shared<Pending<void>>();
+  tear_down_request_ = pending;
+  work_.notify_all();
+  answered_.wait(lock, [&] { return pending->result || stopping_; });
+  if (pending->result) return *pending->result;
+  return fail("the controller is stopping", ErrorCode::kCancelled);
+}
+
+}  // namespace pxegate
