@@ -90,7 +90,7 @@ class ControlApiTest : public ::testing::Test {
   }
 
   const testing::TempDir folder_;
-  const FakeClock clock_;
+  const FakeClock clock_{};
   FakeBackend backend_;
   std::unique_ptr<ControlApi> api_;
 };
@@ -150,10 +150,16 @@ TEST_F(ControlApiTest, ListsAHundredThousandEntries) {
   start();
   const auto body = ControlClient(socket()).get("/v1/policy", seconds(60));
   ASSERT_TRUE(body) << body.error().message();
-  const Json json = parse_json(*body).value();
-  EXPECT_EQ(json["denied"], kCount);
-  ASSERT_EQ(json["entries"].size(), kCount);
-  EXPECT_EQ(json["entries"].back()["node"]["name"], "node-099999");
+  // Not parsed into a tree, which takes a sanitized build half a minute.
+  EXPECT_TRUE(Json::accept(*body));
+  EXPECT_THAT(*body, HasSubstr("\"denied\":100000,"));
+  std::size_t entries = 0;
+  for (std::size_t at = 0;
+       (at = body->find("{\"address\":", at)) != std::string::npos; ++at) {
+    ++entries;
+  }
+  EXPECT_EQ(entries, kCount);
+  EXPECT_THAT(*body, HasSubstr("\"name\":\"node-099999\""));
 }
 
 TEST_F(ControlApiTest, NothingIsCompressed) {
@@ -228,7 +234,7 @@ TEST_F(ControlApiTest, ASyncThatTakesTooLongIsAGatewayTimeout) {
    private:
     mutable std::atomic<int> calls_ = 0;
   };
-  const AdvancingClock clock;
+  const AdvancingClock clock{};
   backend_.on_sync_ = [](milliseconds) {
     return Result<SyncOutcome>(fail("slow", ErrorCode::kUnavailable));
   };

@@ -44,7 +44,7 @@ inline Port make_port(std::string uuid, std::string node_uuid,
 class FakeBackend final : public ControlBackend {
  public:
   FakeBackend() {
-    const FakeClock clock;
+    const FakeClock clock{};
     const WallTime wall = clock.wall();
     using std::chrono::milliseconds;
     using std::chrono::seconds;
