@@ -2,7 +2,6 @@
 #include "controller/app/sync_loop.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 namespace pxegate {
@@ -115,7 +114,7 @@ std::optional<SyncLoop::Work> SyncLoop::next_work() {
     if (due(work) <= now) return work;
   }
   const bool poll_is_due = due(Work::kPoll) <= now;
-  if (poll_is_due && !std::exchange(others_turn_, false)) return Work::kPoll;
+  if (poll_is_due && !others_turn_) return Work::kPoll;
   // The one that waits longest, so that each has its turn.
   std::optional<Work> chosen;
   for (const Work work :
@@ -124,6 +123,7 @@ std::optional<SyncLoop::Work> SyncLoop::next_work() {
     if (due(work) > now) continue;
     if (!chosen || due(work) < due(*chosen)) chosen = work;
   }
+  others_turn_ = false;
   if (!chosen && poll_is_due) return Work::kPoll;
   return chosen;
 }

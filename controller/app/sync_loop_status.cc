@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The half of SyncLoop that tells how it is going.
 #include <algorithm>
-#include <array>
 #include <chrono>
 
 #include "controller/app/sync_loop.h"

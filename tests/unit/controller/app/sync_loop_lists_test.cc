@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+// When everything is listed, and what a list may and may not do.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/controller/app/sync_loop_fixture.h"
+
+namespace pxegate {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+using testing::mac;
+using testing::make_node;
+using testing::make_port;
+
+class SyncLoopListsTest : public ::testing::Test,
+                          public testing::SyncLoopFixture {
+ protected:
+  // 100 nodes with a port each, in pages that take their time.
+  void make_dear(std::chrono::milliseconds page_cost) {
+    for (int i = 0; i < 98; ++i) {
+      const auto id = std::to_string(i);
+      ironic_.truth.nodes.push_back(make_node("m" + id, "active"));
+      ironic_.truth.ports.push_back(
+          make_port("q" + id, "m" + id, mac(static_cast<std::uint8_t>(9 + i))));
+    }
+    ironic_.page_size = 10;
+    ironic_.page_cost = page_cost;
+  }
+};
+
+TEST_F(SyncLoopListsTest, EverySyncPeriodEverythingIsListedAndEnforced) {
+  settle();
+  const auto before = syncs();
+  run_for(150s);
+  EXPECT_EQ(ironic_.count("nodes "), 11);
+  EXPECT_EQ(syncs() - before, 10U) << "though nothing changed";
+}
+
+TEST_F(SyncLoopListsTest, ADriverThatOptsOutIsCalledOnChangesOnly) {
+  filter_.opts_out = true;
+  start();
+  settle();
+  EXPECT_EQ(syncs(), 1U);
+  run_for(600s);
+  EXPECT_EQ(syncs(), 1U);
+  ironic_.truth.set_state("n1", "inspecting");
+  run_for(2s);
+  EXPECT_EQ(syncs(), 2U);
+  // What only a driver of switches reads is a change as well.
+  ironic_.truth.ports[2].local_link_connection = R"({"switch_id":"s"})";
+  run_for(15s);
+  EXPECT_EQ(syncs(), 3U);
+}
+
+TEST_F(SyncLoopListsTest, PortsThatCameAndWentAreKnownAfterTheList) {
+  settle();
+  ironic_.truth.ports[0].address = mac(9);
+  run_for(16s);
+  EXPECT_FALSE(filter_.policy.find(mac(1)).has_value());
+  EXPECT_TRUE(filter_.policy.find(mac(9)).has_value());
+}
+
+TEST_F(SyncLoopListsTest, APollIsLateByOnePageAtMost) {
+  make_dear(700ms);
+  run_for(120s);
+  std::optional<Monotonic> last;
+  for (const auto& call : ironic_.calls) {
+    if (call.what != "state inspecting") continue;
+    if (last) {
+      EXPECT_LE(call.at - *last, 2s + 700ms);
+    }
+    last = call.at;
+  }
+  EXPECT_GT(ironic_.count("state inspecting"), 40);
+}
+
+TEST_F(SyncLoopListsTest, SlowPollsDoNotStarveTheList) {
+  ironic_.state_cost = 3s;
+  run_for(60s);
+  EXPECT_TRUE(status().synced);
+}
+
+TEST_F(SyncLoopListsTest, AListThatFailsAtAnyPageIsNeverApplied) {
+  make_dear(0ms);
+  settle();
+  const auto in_force = filter_.policy;
+  const auto pages = ironic_.count("nodes ") + ironic_.count("ports ");
+  for (std::uint8_t k = 0; k < pages; ++k) {
+    // Another world from here on, which fails for good at page k.
+    ironic_.truth.ports[0].address = mac(static_cast<std::uint8_t>(200 + k));
+    int page = 0;
+    ironic_.before_call = [&](const std::string& call) -> std::optional<Error> {
+      if (!call.starts_with("nodes ") && !call.starts_with("ports ")) return {};
+      if (page++ < k) return std::nullopt;
+      return Error("cut off", ErrorCode::kUnavailable);
+    };
+    request();
+    run_for(10s);
+    EXPECT_EQ(filter_.policy, in_force) << k;
+    ASSERT_TRUE(answer_) << k;
+    ASSERT_FALSE(*answer_) << k;
+    EXPECT_THAT(answer_->error().message(), HasSubstr("cut off"));
+  }
+  heal_calls();
+  run_for(60s);
+  EXPECT_EQ(filter_.policy,
+            compute_policy(ironic_.truth.inventory(), options_.policy));
+}
+
+TEST_F(SyncLoopListsTest, AfterAFailureTheSamePageIsAskedForAgain) {
+  make_dear(0ms);
+  bool failed = false;
+  ironic_.before_call = [&](const std::string& call) -> std::optional<Error> {
+    if (call != "ports q6" || std::exchange(failed, true)) return {};
+    return Error("busy", ErrorCode::kUnavailable);
+  };
+  run_for(2s);
+  EXPECT_TRUE(status().synced);
+  EXPECT_EQ(ironic_.count("nodes "), 10);
+  EXPECT_EQ(ironic_.count("ports "), 12);
+}
+
+TEST_F(SyncLoopListsTest, AMarkerThatVanishesStartsTheListAgain) {
+  make_dear(0ms);
+  ironic_.before_call = [&](const std::string& call) -> std::optional<Error> {
+    if (call == "ports q6")
+      ironic_.truth.ports.erase(
+          std::ranges::find(ironic_.truth.ports, "q6", &Port::uuid));
+    return std::nullopt;
+  };
+  settle();
+  EXPECT_TRUE(status().synced);
+  EXPECT_EQ(filter_.policy,
+            compute_policy(ironic_.truth.inventory(), options_.policy));
+  EXPECT_EQ(status().sources[0].last_error, "");
+}
+
+TEST_F(SyncLoopListsTest, AMarkerThatAlwaysVanishesIsAnErrorAfterAWhile) {
+  make_dear(0ms);
+  settle();
+  ironic_.before_call = [&](const std::string& call) -> std::optional<Error> {
+    if (call == "nodes " || !call.starts_with("nodes ")) return std::nullopt;
+    return Error("gone", ErrorCode::kNotFound);
+  };
+  const auto before = ironic_.count("nodes ");
+  request();
+  settle();
+  ASSERT_TRUE(answer_);
+  EXPECT_FALSE(*answer_);
+  EXPECT_LE(ironic_.count("nodes ") - before, 12);
+}
+
+TEST_F(SyncLoopListsTest, AListThatContradictsItselfChangesNothing) {
+  settle();
+  const auto in_force = filter_.policy;
+  ironic_.truth.ports.push_back(make_port("p4", "n2", mac(1)));
+  ironic_.truth.ports.push_back(make_port("p5", "n2", mac(5)));
+  run_for(60s);
+  EXPECT_EQ(filter_.policy, in_force);
+  EXPECT_THAT(status().sources[0].last_error, HasSubstr("on two ports"));
+  EXPECT_TRUE(status().stale);
+  std::erase_if(ironic_.truth.ports,
+                [](const Port& port) { return port.uuid == "p4"; });
+  run_for(60s);
+  EXPECT_TRUE(filter_.policy.find(mac(5)).has_value());
+  EXPECT_FALSE(status().stale);
+}
+
+TEST_F(SyncLoopListsTest, AListOlderThanAPollDoesNotCloseANode) {
+  settle();
+  // The nodes are read, then n1 starts, then the ports are read.
+  ironic_.before_call = [&](const std::string& call) -> std::optional<Error> {
+    if (call == "ports ") ironic_.truth.set_state("n1", "inspecting");
+    return std::nullopt;
+  };
+  ironic_.page_cost = 1200ms;
+  make_dear(1200ms);
+  bool was_allowed = false;
+  filter_.on_sync = [&] {
+    EXPECT_FALSE(was_allowed && !allows(1));
+    was_allowed = allows(1);
+  };
+  run_for(120s);
+  EXPECT_TRUE(was_allowed);
+}
+
+TEST_F(SyncLoopListsTest, AListOlderThanAPollDoesNotOpenANode) {
+  make_dear(1200ms);
+  run_for(60s);
+  // n1 is seen `inspecting` by the list, and has left before its end.
+  ironic_.before_call = [&](const std::string& call) -> std::optional<Error> {
+    if (call == "nodes ") ironic_.truth.set_state("n1", "inspecting");
+    if (call == "nodes m7") ironic_.truth.set_state("n1", "active");
+    return std::nullopt;
+  };
+  bool left = false;
+  bool opened_again = false;
+  bool was_open = false;
+  filter_.on_sync = [&] {
+    if (was_open && !allows(1)) left = true;
+    if (left && allows(1)) opened_again = true;
+    was_open = allows(1);
+  };
+  request();
+  run_for(60s);
+  ASSERT_TRUE(answer_ && *answer_);
+  EXPECT_FALSE(opened_again);
+  EXPECT_FALSE(allows(1));
+}
+
+TEST_F(SyncLoopListsTest, PortsAskedForWhileAListIsReadOutliveIt) {
+  make_dear(1200ms);
+  run_for(60s);
+  // n1 gets a port after the page that it would have been on was read.
+  bool once = false;
+  ironic_.before_call = [&](const std::string& call) -> std::optional<Error> {
+    if (call == "ports m7" || call == "ports q6") {
+      ironic_.truth.set_state("n1", "inspecting");
+      if (!std::exchange(once, true)) {
+        ironic_.truth.ports.insert(ironic_.truth.ports.begin(),
+                                   make_port("p0", "n1", mac(8)));
+      }
+    }
+    return std::nullopt;
+  };
+  bool lost = false;
+  bool known = false;
+  filter_.on_sync = [&] {
+    const bool knows = filter_.policy.find(mac(8)).has_value();
+    lost = lost || (known && !knows);
+    known = knows;
+  };
+  request();
+  run_for(60s);
+  ASSERT_TRUE(answer_ && *answer_);
+  EXPECT_TRUE(known);
+  EXPECT_FALSE(lost);
+}
+
+TEST_F(SyncLoopListsTest, ADearListIsReadLessOften) {
+  make_dear(100ms);  // 21 pages
+  run_for(2500ms);
+  const auto now = status();
+  EXPECT_EQ(now.full_sync_took, 2100ms);
+  EXPECT_EQ(now.full_sync_every, 21s);
+  run_for(200s);
+  EXPECT_EQ(ironic_.count("nodes m87"), 1 + 200 / 21);
+}
+
+TEST_F(SyncLoopListsTest, WhileListsAreStretchedNewPortsComeAtEachPeriod) {
+  make_dear(1s);  // 21 s, so every 210 s
+  run_for(30s);
+  ASSERT_EQ(status().full_sync_every, 210s);
+  ironic_.truth.ports.push_back(make_port("p4", "n2", mac(4)));
+  run_for(20s);
+  EXPECT_TRUE(filter_.policy.find(mac(4)).has_value());
+  EXPECT_EQ(ironic_.count("ports q97"), 2);
+  ironic_.truth.ports.push_back(make_port("p5", "n2", mac(5)));
+  run_for(16s);
+  EXPECT_TRUE(filter_.policy.find(mac(5)).has_value());
+  EXPECT_GE(ironic_.count("ports p4"), 1);
+}
+
+TEST_F(SyncLoopListsTest, ALastPortThatVanishedBringsTheFullListForward) {
+  make_dear(1s);
+  run_for(30s);
+  ironic_.truth.ports.pop_back();
+  run_for(60s);
+  EXPECT_EQ(ironic_.count("nodes m87"), 2);
+  EXPECT_FALSE(filter_.policy.find(mac(106)).has_value());
+}
+
+TEST_F(SyncLoopListsTest, WhileListsAreStretchedTheFilterHealsAtEachPeriod) {
+  make_dear(1s);
+  run_for(30s);
+  const auto from = syncs();
+  run_for(300s);
+  ASSERT_GT(syncs(), from + 10);
+  for (std::size_t i = from + 1; i < syncs(); ++i) {
+    EXPECT_LE(filter_.syncs[i] - filter_.syncs[i - 1], 17s);
+  }
+}
+
+TEST_F(SyncLoopListsTest, ARequestIsAnsweredWithWhatWasDone) {
+  settle();
+  run_for(5s);
+  ironic_.page_cost = 50ms;
+  ironic_.truth.ports.push_back(make_port("p4", "n2", mac(4)));
+  request();
+  run_for(1s);
+  ASSERT_TRUE(answer_);
+  ASSERT_TRUE(*answer_) << answer_->error().message();
+  EXPECT_EQ((*answer_)->report.upserts, 1U);
+  EXPECT_EQ((*answer_)->took, 100ms);
+}
+
+TEST_F(SyncLoopListsTest, ARequestDuringAListIsAnsweredByAListThatBeganLater) {
+  make_dear(100ms);
+  run_for(1500ms);
+  ironic_.truth.nodes.erase(ironic_.truth.nodes.begin());
+  request();
+  run_for(3s);
+  ASSERT_TRUE(answer_ && *answer_);
+  EXPECT_EQ(loop_->policy_in_force().inventory->find_node("n1"), nullptr);
+}
+
+TEST_F(SyncLoopListsTest, ManyRequestsDoNotKeepEachOtherFromTheirAnswer) {
+  make_dear(100ms);
+  run_for(30s);
+  int answers = 0;
+  for (int i = 0; i < 20; ++i) {
+    loop_->request_full_sync([&](const Result<SyncOutcome>& outcome) {
+      EXPECT_TRUE(outcome);
+      ++answers;
+    });
+    run_for(500ms);
+  }
+  EXPECT_GT(answers, 10);
+  run_for(10s);
+  EXPECT_EQ(answers, 20);
+}
+
+}  // namespace
+}  // namespace pxegate
