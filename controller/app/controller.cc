@@ -89,10 +89,8 @@ Result<Engine> Controller::make_engine(const Config& config) {
   engine.host = std::make_unique<FilterHost>(std::move(*driver));
   Worker::Events events;
   events.synced = [this] {
-    loop_.post([] {
-      log::info("the first complete sync is done: the filter is in force");
-      notify_service_manager("READY=1\nSTATUS=in step with Ironic");
-    });
+    loop_.post(
+        [] { notify_service_manager("READY=1\nSTATUS=in step with Ironic"); });
   };
   events.torn_down = [this] {
     loop_.post([this] {
