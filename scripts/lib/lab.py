@@ -148,17 +148,20 @@ class Lab:
         timeout: int = 2,
         *,
         vendor_class: str = PXE_VENDOR_CLASS,
+        architecture: int = 0,
         interface: str = "eth0",
     ) -> Answer | None:
         """Lets a host ask for an address as PXE firmware does.
 
         It asks once a second, `timeout` times, and takes the first offer through
-        to a lease. None when nobody answered.
+        to a lease. None when nobody answered. The architecture is as in option 93:
+        0 for BIOS, 7 for 64-bit UEFI.
         """
         started = time.monotonic()
         argv = [
             *("udhcpc", "-f", "-n", "-q", "-i", interface),
             *("-t", str(timeout), "-T", "1", "-V", vendor_class),
+            *("-x", f"0x5d:{architecture:04x}"),
             *("-s", SCRIPTS / "lib" / "udhcpc-answer"),
         ]
         try:
