@@ -82,6 +82,7 @@ static_assert(PXE_BOOTP_FIXED == 236, "RFC 2131 figure 1");
 
 enum pxe_found {
 	PXE_OTHER,     /* no DHCP request: none of our business */
+	PXE_CUT_OFF,   /* the frame ends before that is clear */
 	PXE_REQUEST,   /* addressed to a DHCP server; see pxe_frame.bootp */
 	PXE_MALFORMED, /* claims to be one, and no server could read it */
 };
@@ -125,6 +126,8 @@ static __always_inline long pxe_load(void *frame, __u32 offset, void *to,
 
 /* Options are read up to here: more than any frame that firmware sends. */
 #define PXE_OPTIONS_SPAN 2048
+#define PXE_MAX_OFFSET                                                         \
+	(PXE_MAX_BOOTP_OFFSET + PXE_BOOTP_FIXED + PXE_OPTIONS_SPAN)
 
 /*
  * Walks Ethernet, up to two VLAN tags, IPv4 with options, UDP. A frame that
@@ -143,10 +146,9 @@ static __always_inline enum pxe_found pxe_find_request(const void *data,
 
 	eth = take(&cursor, sizeof(*eth));
 	if (!eth)
-		return PXE_OTHER;
+		return PXE_CUT_OFF;
 	proto = eth->h_proto;
 	frame->vlans = 0;
-#pragma unroll
 	for (int i = 0; i < PXE_MAX_VLANS; i++) {
 		const struct pxe_vlan *tag;
 
@@ -155,7 +157,7 @@ static __always_inline enum pxe_found pxe_find_request(const void *data,
 			break;
 		tag = take(&cursor, sizeof(*tag));
 		if (!tag)
-			return PXE_OTHER;
+			return PXE_CUT_OFF;
 		frame->vlan[i] = pxe_ntohs(tag->tci) & 0x0fff;
 		frame->vlans = i + 1;
 		proto = tag->proto;
@@ -164,7 +166,9 @@ static __always_inline enum pxe_found pxe_find_request(const void *data,
 		return PXE_OTHER;
 
 	ip = take(&cursor, sizeof(*ip));
-	if (!ip || ip->protocol != IPPROTO_UDP)
+	if (!ip)
+		return PXE_CUT_OFF;
+	if (ip->protocol != IPPROTO_UDP)
 		return PXE_OTHER;
 	if (ip->frag_off & pxe_htons(PXE_IP_OFFSET))
 		return PXE_OTHER;
@@ -176,11 +180,11 @@ static __always_inline enum pxe_found pxe_find_request(const void *data,
 	if (ip->version != 4 || header < sizeof(*ip))
 		return PXE_MALFORMED;
 	if (header > sizeof(*ip) && !take(&cursor, header - sizeof(*ip)))
-		return PXE_OTHER;
+		return PXE_CUT_OFF;
 
 	udp = take(&cursor, sizeof(*udp));
 	if (!udp)
-		return PXE_OTHER;
+		return PXE_CUT_OFF;
 	if (udp->dest != pxe_htons(PXE_PORT_DHCP_SERVER) &&
 	    udp->dest != pxe_htons(PXE_PORT_PROXY_DHCP))
 		return PXE_OTHER;

@@ -127,28 +127,44 @@ static __always_inline __u32 decide(struct request *request)
 	return settings.unknown_verdict == PXE_ALLOW ? PXE_ALLOW : PXE_DENY;
 }
 
+/*
+ * Packet pointers are cheaper than the helper, but reach only the linear part
+ * of a multi-buffer frame. `size` is a constant wherever this is inlined.
+ */
 static __always_inline long pxe_load(void *frame, __u32 offset, void *to,
 				     __u32 size)
 {
-	return bpf_xdp_load_bytes(frame, offset, to, size);
+	struct xdp_md *ctx = frame;
+	const void *data_end = (void *)(long)ctx->data_end;
+	const void *at = (void *)(long)ctx->data;
+
+	if (offset < PXE_MAX_OFFSET) {
+		at += offset;
+		if (at + size <= data_end) {
+			__builtin_memcpy(to, at, size);
+			return 0;
+		}
+	}
+	return bpf_xdp_load_bytes(ctx, offset, to, size);
 }
 
 /*
- * Packet pointers reach only the linear part of a multi-buffer frame, and
- * there are NICs that leave it empty: then the headers are parsed in a copy.
- * Its own function, so that other frames do not pay for the copy's stack.
+ * The headers of a multi-buffer frame whose linear part ends before they do;
+ * there are NICs that leave it empty. Its own function, so that other frames
+ * do not pay for the copy's stack.
  */
-static __noinline int find_request_in_copy(struct xdp_md *ctx, __u64 size,
+static __noinline int find_request_in_copy(struct xdp_md *ctx,
 					   struct pxe_frame *frame)
 {
 	__u8 headers[PXE_MAX_BOOTP_OFFSET] = {};
+	__u64 size = bpf_xdp_get_buff_len(ctx);
 
 	if (size < sizeof(struct ethhdr))
-		return PXE_OTHER;
+		return PXE_CUT_OFF;
 	if (size > sizeof(headers))
 		size = sizeof(headers);
 	if (bpf_xdp_load_bytes(ctx, 0, headers, size))
-		return PXE_OTHER;
+		return PXE_CUT_OFF;
 	return pxe_find_request(headers, headers + size, frame);
 }
 
@@ -157,14 +173,12 @@ static __always_inline enum pxe_found find_request(struct xdp_md *ctx,
 {
 	const void *data = (void *)(long)ctx->data;
 	const void *data_end = (void *)(long)ctx->data_end;
-	__u64 size;
+	enum pxe_found found;
 
-	if (data + PXE_MAX_BOOTP_OFFSET > data_end) {
-		size = bpf_xdp_get_buff_len(ctx);
-		if (size > (__u64)(data_end - data))
-			return find_request_in_copy(ctx, size, frame);
-	}
-	return pxe_find_request(data, data_end, frame);
+	found = pxe_find_request(data, data_end, frame);
+	if (found == PXE_CUT_OFF)
+		found = find_request_in_copy(ctx, frame);
+	return found;
 }
 
 /*
@@ -213,7 +227,7 @@ static __always_inline int read_request(struct xdp_md *ctx,
 	__u32 offset = request->frame.bootp;
 
 	if (bpf_xdp_get_buff_len(ctx) < offset + PXE_BOOTP_FIXED ||
-	    bpf_xdp_load_bytes(ctx, offset, bootp, sizeof(*bootp)))
+	    pxe_load(ctx, offset, bootp, sizeof(*bootp)))
 		return 0;
 	read_options(ctx, request);
 	return 1;
@@ -229,7 +243,7 @@ int pxe_filter(struct xdp_md *ctx)
 	__u64 now;
 
 	found = find_request(ctx, &request.frame);
-	if (found == PXE_OTHER)
+	if (found == PXE_OTHER || found == PXE_CUT_OFF)
 		return XDP_PASS;
 	if (found == PXE_MALFORMED || !read_request(ctx, &request, &bootp)) {
 		count(PXE_DENY, PXE_REASON_MALFORMED);
