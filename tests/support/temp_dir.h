@@ -37,7 +37,7 @@ class TempDir {
 
   // Writes a file of that name and returns its path.
   std::string write(std::string_view name, std::string_view content) const {
-    const std::string path = *this / name;
+    std::string path = *this / name;
     std::ofstream file(path, std::ios::binary);
     file.exceptions(std::ios::badbit | std::ios::failbit);
     file << content;

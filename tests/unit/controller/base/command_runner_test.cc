@@ -249,6 +249,7 @@ TEST(CommandRunner, AStatusThatCannotBeHadIsAnErrorAndNotSuccess) {
 TEST(CommandRunner, ThreadsDoNotMixTheirChildren) {
   SystemCommandRunner runner;
   std::vector<std::jthread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&runner, t] {
       for (int i = 0; i < 25; ++i) {
