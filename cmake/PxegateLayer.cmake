@@ -4,8 +4,9 @@
 add_library(pxegate_flags INTERFACE)
 target_include_directories(pxegate_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(pxegate_flags INTERFACE
-  -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor
-  -Woverloaded-virtual -fno-omit-frame-pointer)
+  -Wall -Wextra -Wpedantic -Werror -Wshadow -fno-omit-frame-pointer
+  $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>
+  $<$<COMPILE_LANGUAGE:CXX>:-Woverloaded-virtual>)
 if(PXEGATE_SANITIZE)
   target_compile_options(pxegate_flags INTERFACE
     -fsanitize=address,undefined -fno-sanitize-recover=all)
