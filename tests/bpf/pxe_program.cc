@@ -72,7 +72,8 @@ std::optional<std::string> why_no_bpf() {
         .message();
   }
   const Bytes frame(64);
-  LIBBPF_OPTS(bpf_test_run_opts, opts);
+  bpf_test_run_opts opts{};
+  opts.sz = sizeof(opts);
   opts.data_in = frame.data();
   opts.data_size_in = static_cast<__u32>(frame.size());
   if (bpf_prog_test_run_opts(fd.get(), &opts) != 0) {
@@ -149,7 +150,8 @@ Result<PxeProgram::Run> PxeProgram::run(const Bytes& frame,
                                         std::optional<std::uint32_t> linear) {
   Run run{.action = XDP_ABORTED, .frame = Bytes(frame.size() + 64)};
   xdp_md context{};
-  LIBBPF_OPTS(bpf_test_run_opts, opts);
+  bpf_test_run_opts opts{};
+  opts.sz = sizeof(opts);
   opts.data_in = frame.data();
   opts.data_size_in = static_cast<__u32>(frame.size());
   opts.data_out = run.frame.data();
