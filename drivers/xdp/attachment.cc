@@ -16,10 +16,15 @@
 namespace pxegate {
 namespace {
 
+// nullopt where `fd` is no XDP link.
 std::optional<bpf_link_info> link_info(int fd) {
+  if (object_kind(fd) != ObjectKind::kLink) return std::nullopt;
   bpf_link_info info{};
   __u32 size = sizeof(info);
-  if (::bpf_obj_get_info_by_fd(fd, &info, &size) != 0) return std::nullopt;
+  if (::bpf_obj_get_info_by_fd(fd, &info, &size) != 0 ||
+      info.type != BPF_LINK_TYPE_XDP) {
+    return std::nullopt;
+  }
   return info;
 }
 
@@ -130,15 +135,11 @@ Result<std::string> Attachment::ensure(int prog_fd, std::uint32_t prog_id,
                             quoted(interface_)),
                 ErrorCode::kNotFound);
   }
-  if (!link_) link_.reset(::bpf_obj_get(pin_.c_str()));
-  if (link_ && !holds(link_.get(), ifindex)) {
-    // Its interface went away or was made anew, or somebody detached it.
-    link_.reset();
-  }
+  adopt(ifindex);
   std::string repaired;
   if (link_) {
     const auto occupant = query_occupant(ifindex);
-    if (occupant && !fits(occupant->mode, mode) && !mode_refused_) {
+    if (occupant && !fits(occupant->mode, mode) && mode_refused_.empty()) {
       return change_mode(prog_fd, ifindex, mode, *occupant);
     }
     if (occupant && occupant->prog_id != prog_id) {
@@ -181,15 +182,24 @@ Result<std::string> Attachment::change_mode(int prog_fd, unsigned ifindex,
   auto created = create(prog_fd, ifindex, mode);
   if (!created) {
     // Better filtered in the wrong mode than not at all.
-    mode_refused_ = true;
-    log::error("{}; staying in {} mode", created.error().message(),
-               occupant.mode);
+    mode_refused_ = fmt::format("{}; staying in {} mode",
+                                created.error().message(), occupant.mode);
+    log::error("{}", mode_refused_);
     created = create(prog_fd, ifindex, XdpAttachMode::kAuto);
   }
   if (created) created = pin();
   if (!created) return fail(created.error());
   was_active_ = true;
   return std::string();
+}
+
+// Leaves the link that filters the interface in link_, this process's or the
+// pinned one. None: the interface went away or was made anew, somebody
+// detached the link, or another controller made its own meanwhile.
+void Attachment::adopt(unsigned ifindex) {
+  if (link_ && holds(link_.get(), ifindex)) return;
+  link_.reset(::bpf_obj_get(pin_.c_str()));
+  if (link_ && !holds(link_.get(), ifindex)) link_.reset();
 }
 
 Result<> Attachment::create(int prog_fd, unsigned ifindex, XdpAttachMode mode) {
@@ -240,15 +250,19 @@ bool Attachment::pinned() const {
 }
 
 Result<> Attachment::detach() {
-  if (!link_) link_.reset(::bpf_obj_get(pin_.c_str()));
+  const UniqueFd pinned(::bpf_obj_get(pin_.c_str()));
   Result<> detached;
-  if (link_ && ::bpf_link_detach(link_.get()) != 0 && errno != ENOLINK &&
-      errno != ENODEV && errno != EINVAL) {
-    detached = fail_errno("cannot detach from interface " + interface_, errno);
+  for (const int fd : {link_.get(), pinned.get()}) {
+    // ENOLINK, also from a link whose interface is gone: already detached.
+    if (fd >= 0 && link_info(fd) && ::bpf_link_detach(fd) != 0 &&
+        errno != ENOLINK) {
+      detached =
+          fail_errno("cannot detach from interface " + interface_, errno);
+    }
   }
+  if (!detached) return detached;
   link_.reset();
-  auto removed = remove_pin(pin_);
-  return detached ? removed : detached;
+  return remove_pin(pin_);
 }
 
 bool Attachment::active() const {

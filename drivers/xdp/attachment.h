@@ -41,13 +41,15 @@ class Attachment {
   Result<std::string> ensure(int prog_fd, std::uint32_t prog_id,
                              XdpAttachMode mode);
 
-  // Detaches, also under a process that still holds the link.
+  // Detaches and unpins, also under a process that still holds the link.
   Result<> detach();
 
-  // This process holds the link.
+  // This process knows the link, pinned or not.
   bool held() const { return static_cast<bool>(link_); }
   // The obtained mode; empty while not attached.
   std::string mode() const;
+  // Why the obtained mode is not the wanted one; empty where it is.
+  const std::string& mode_refused() const { return mode_refused_; }
   // The link's interface exists and runs the link's program.
   bool active() const;
 
@@ -55,6 +57,7 @@ class Attachment {
   Result<std::string> change_mode(int prog_fd, unsigned ifindex,
                                   XdpAttachMode mode, const Occupant& occupant);
   Result<> create(int prog_fd, unsigned ifindex, XdpAttachMode mode);
+  void adopt(unsigned ifindex);
   Result<> pin() const;
   bool pinned() const;
 
@@ -62,7 +65,7 @@ class Attachment {
   std::string pin_;
   UniqueFd link_;
   bool was_active_ = false;
-  bool mode_refused_ = false;
+  std::string mode_refused_;
 };
 
 }  // namespace pxegate

@@ -55,10 +55,20 @@ Result<> mount_bpffs() {
 
 Result<> make_directory(const std::string& path) {
   if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  return fail_errno(fmt::format("cannot make {} ([xdp] pin_path); it needs to "
-                                "be writable by the user that pxegate runs as",
-                                path),
-                    errno);
+  return fail_errno(
+      fmt::format("cannot make {} ([xdp] pin_path); the directory above it "
+                  "needs to be writable by the user that pxegate runs as, and "
+                  "no name there may have a dot",
+                  path),
+      errno);
+}
+
+Error not_on_bpffs(const std::string& pin_path, const std::string& where) {
+  return Error(fmt::format("[xdp] pin_path = {}: {} is not on a BPF file "
+                           "system; use a path below {}, or run `mount -t bpf "
+                           "bpf {}`",
+                           pin_path, where, kBpfMount, where),
+               ErrorCode::kInvalid);
 }
 
 // Who holds the flock on `fd`: /proc/locks has "… FLOCK … <pid> <maj:min:inode>
@@ -131,12 +141,7 @@ Result<> PinDirectory::prepare() const {
   const std::string ancestor = existing_ancestor(path_);
   if (!on_bpffs(ancestor)) {
     if (ancestor != kBpfMount) {
-      return fail(
-          fmt::format(
-              "[xdp] pin_path = {}: {} is not on a BPF file system; use "
-              "a path below {}, or run `mount -t bpf bpf {}`",
-              path_, ancestor, kBpfMount, ancestor),
-          ErrorCode::kInvalid);
+      return fail(not_on_bpffs(path_, ancestor));
     }
     if (auto mounted = mount_bpffs(); !mounted) return mounted;
   }
@@ -144,25 +149,21 @@ Result<> PinDirectory::prepare() const {
   const auto parent = std::filesystem::path(path_).parent_path();
   std::filesystem::create_directories(parent, error);
   if (error) {
-    return fail_errno("cannot make " + parent.string(), error.value());
+    return fail_errno(
+        fmt::format("cannot make {} ([xdp] pin_path)", parent.string()),
+        error.value());
   }
   if (auto made = make_directory(path_); !made) return made;
   return make_directory(path_ + std::string(kLinks));
 }
 
 Result<> PinDirectory::lock() {
-  if (lock_) {
-    // The directory may have been removed and made again since.
-    struct stat held {};
-    struct stat there {};
-    if (::fstat(lock_.get(), &held) == 0 &&
-        ::stat(path_.c_str(), &there) == 0 && held.st_ino == there.st_ino) {
-      return {};
-    }
-    lock_.reset();
-  }
+  // The directory may have been removed and made again since.
+  if (lock_ && is_this_directory(lock_.get())) return {};
+  lock_.reset();
   UniqueFd directory(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return fail_errno(path_, errno);
+  if (!on_bpffs(path_)) return fail(not_on_bpffs(path_, path_));
   if (::flock(directory.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return fail_errno("cannot lock " + path_, errno);
     const auto holder = lock_holder(directory.get());
@@ -173,8 +174,19 @@ Result<> PinDirectory::lock() {
                     holder ? fmt::format(" (process {})", *holder) : "", path_),
         ErrorCode::kConflict);
   }
+  // Its holder may have removed it before letting go.
+  if (!is_this_directory(directory.get())) {
+    return fail(path_ + " was removed meanwhile", ErrorCode::kNotFound);
+  }
   lock_ = std::move(directory);
   return {};
+}
+
+bool PinDirectory::is_this_directory(int fd) const {
+  struct stat held {};
+  struct stat there {};
+  return ::fstat(fd, &held) == 0 && ::stat(path_.c_str(), &there) == 0 &&
+         held.st_ino == there.st_ino && held.st_dev == there.st_dev;
 }
 
 std::vector<std::string> PinDirectory::pinned_interfaces() const {
@@ -197,6 +209,27 @@ Result<> PinDirectory::remove() const {
     }
   }
   return {};
+}
+
+Error privileged_error(std::string_view what, int errnum) {
+  Error error = errno_error(what, errnum);
+  if (error.code() != ErrorCode::kPermission) return error;
+  return Error(error.message() +
+                   ". Run pxegate as root, or give it CAP_BPF, CAP_NET_ADMIN "
+                   "and CAP_PERFMON",
+               ErrorCode::kPermission);
+}
+
+ObjectKind object_kind(int fd) {
+  std::error_code error;
+  const auto target =
+      std::filesystem::read_symlink(fmt::format("/proc/self/fd/{}", fd), error);
+  if (target == "anon_inode:bpf-map") return ObjectKind::kMap;
+  // As it was made, and as it is opened by a pin.
+  if (target == "anon_inode:bpf_link" || target == "anon_inode:bpf-link") {
+    return ObjectKind::kLink;
+  }
+  return ObjectKind::kOther;
 }
 
 Result<> remove_pin(const std::string& path) {

@@ -29,7 +29,8 @@ class PinDirectory {
   Result<> prepare() const;
 
   // Locks the directory for one controller until this object goes.
-  // kConflict, naming the process, where another holds it. Idempotent.
+  // kConflict, naming the process, where another holds it; kNotFound where
+  // there is none; kInvalid where it is not on a BPF file system. Idempotent.
   Result<> lock();
   void unlock() { lock_.reset(); }
 
@@ -40,9 +41,19 @@ class PinDirectory {
   Result<> remove() const;
 
  private:
+  bool is_this_directory(int fd) const;
+
   std::string path_;
   UniqueFd lock_;
 };
+
+// As errno_error(); where a privilege is missing, it names the capabilities.
+Error privileged_error(std::string_view what, int errnum);
+
+// What a descriptor of a BPF object is of. The kernel describes each kind by
+// a struct of its own and does not say by which it did.
+enum class ObjectKind { kOther, kLink, kMap };
+ObjectKind object_kind(int fd);
 
 // Unlinks a pin; a missing one is no error.
 Result<> remove_pin(const std::string& path);

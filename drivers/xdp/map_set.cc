@@ -19,13 +19,16 @@
 namespace pxegate {
 
 const std::array<MapSpec, kMapCount> kMapSpecs = {{
-    {MapId::kRules, "rules", "rules", sizeof(pxe_addr), sizeof(pxe_rule)},
-    {MapId::kSettings, "settings", ".data.settings", sizeof(__u32),
-     sizeof(pxe_settings)},
-    {MapId::kCounters, "counters", "counters", sizeof(__u32), sizeof(__u64)},
-    {MapId::kClients, "clients", "clients", sizeof(pxe_addr),
-     sizeof(pxe_client)},
-    {MapId::kRelays, "relays", "relays", sizeof(__u32), sizeof(pxe_relay)},
+    {MapId::kRules, "rules", "rules", BPF_MAP_TYPE_HASH, sizeof(pxe_addr),
+     sizeof(pxe_rule), 0},
+    {MapId::kSettings, "settings", ".data.settings", BPF_MAP_TYPE_ARRAY,
+     sizeof(__u32), sizeof(pxe_settings), 1},
+    {MapId::kCounters, "counters", "counters", BPF_MAP_TYPE_PERCPU_ARRAY,
+     sizeof(__u32), sizeof(__u64), PXE_COUNTERS},
+    {MapId::kClients, "clients", "clients", BPF_MAP_TYPE_LRU_HASH,
+     sizeof(pxe_addr), sizeof(pxe_client), PXE_MAX_RECENT_CLIENTS},
+    {MapId::kRelays, "relays", "relays", BPF_MAP_TYPE_LRU_HASH, sizeof(__u32),
+     sizeof(pxe_relay), PXE_MAX_RELAYS},
 }};
 
 namespace {
@@ -120,7 +123,7 @@ Result<std::vector<CounterRecord>> read_counters(int fd) {
 
 Error other_layout(const std::string& path) {
   return Error(
-      fmt::format("the map pinned at {} has another layout: another version of "
+      fmt::format("what is pinned at {} has another layout: another version of "
                   "pxegate made it, or something else did. `pxegate teardown` "
                   "removes it, and with it the filter until the next start",
                   path),
@@ -128,18 +131,22 @@ Error other_layout(const std::string& path) {
 }
 
 Result<> check_layout(int fd, const MapSpec& spec, const std::string& path) {
+  if (object_kind(fd) != ObjectKind::kMap) return fail(other_layout(path));
   bpf_map_info info{};
   __u32 size = sizeof(info);
   if (::bpf_obj_get_info_by_fd(fd, &info, &size) != 0) {
     return fail_errno(path, errno);
   }
-  if (info.key_size != spec.key_size || info.value_size != spec.value_size) {
-    return fail(other_layout(path));
-  }
+  const bool same =
+      info.type == spec.type && info.key_size == spec.key_size &&
+      info.value_size == spec.value_size &&
+      (spec.max_entries == 0 || info.max_entries == spec.max_entries);
+  if (!same) return fail(other_layout(path));
   return {};
 }
 
 std::optional<__u32> map_id(int fd) {
+  if (object_kind(fd) != ObjectKind::kMap) return std::nullopt;
   bpf_map_info info{};
   __u32 size = sizeof(info);
   if (::bpf_obj_get_info_by_fd(fd, &info, &size) != 0) return std::nullopt;
@@ -154,7 +161,7 @@ Result<MapSet> MapSet::open_pinned(const PinDirectory& pins, bool missing_ok) {
     const std::string path = pins.map_path(spec.pin);
     UniqueFd fd(::bpf_obj_get(path.c_str()));
     if (!fd && errno == ENOENT && missing_ok) continue;
-    if (!fd) return fail_errno(path, errno);
+    if (!fd) return fail(privileged_error("opening " + path, errno));
     if (auto same = check_layout(fd.get(), spec, path); !same) {
       return fail(same.error());
     }

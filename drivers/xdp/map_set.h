@@ -28,8 +28,10 @@ struct MapSpec {
   MapId id;
   std::string_view pin;   // file name below pin_path
   std::string_view name;  // in the object; libbpf's for global data
+  std::uint32_t type;     // BPF_MAP_TYPE_*
   std::uint32_t key_size;
   std::uint32_t value_size;
+  std::uint32_t max_entries;  // 0: as configured
 };
 extern const std::array<MapSpec, kMapCount> kMapSpecs;
 
@@ -37,7 +39,8 @@ extern const std::array<MapSpec, kMapCount> kMapSpecs;
 class MapSet {
  public:
   // Opens what is pinned. kNotFound where any is missing (`missing_ok`:
-  // leaves those at -1), kConflict with advice where one has another layout.
+  // leaves those at -1), kConflict with advice where one has another layout,
+  // kPermission naming the capabilities.
   static Result<MapSet> open_pinned(const PinDirectory& pins,
                                     bool missing_ok = false);
 

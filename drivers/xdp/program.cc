@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
@@ -14,6 +16,7 @@
 #include <utility>
 
 #include "controller/base/log.h"
+#include "drivers/xdp/bpffs.h"
 #include "drivers/xdp/rules_map.h"
 #include "pxe_filter.skel.h"
 
@@ -38,17 +41,14 @@ int log_libbpf(libbpf_print_level level, const char* format, va_list args) {
 
 // An upsert precedes the removals that make room for it, so that the map must
 // hold two policies at once.
-std::uint32_t map_entries(std::uint32_t max_clients) { return max_clients * 2; }
+std::uint32_t map_entries(std::uint32_t max_clients) {
+  return static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(std::uint64_t{max_clients} * 2, UINT32_MAX));
+}
 
 Error load_error(int errnum) {
-  if (errnum == EPERM || errnum == EACCES) {
-    return Error(
-        "cannot load the XDP program: permission denied. Run pxegate as root, "
-        "or give it CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON",
-        ErrorCode::kPermission);
-  }
-  return errno_error("cannot load the XDP program (debug = true shows more)",
-                     errnum);
+  return privileged_error(
+      "cannot load the XDP program (debug = true shows more)", errnum);
 }
 
 Result<UniqueFd> duplicate(int fd) {
@@ -60,6 +60,10 @@ Result<UniqueFd> duplicate(int fd) {
 Result<> copy_rules(int from, int to) {
   auto rules = read_rules(from);
   if (!rules) return fail(rules.error());
+  // The program denies where the verdict is none.
+  for (const HardwareAddress& address : rules->bad_values) {
+    rules->entries.push_back({address, Verdict::kDeny});
+  }
   auto written = write_rules(to, rules->entries);
   if (!written) {
     return fail(written.error().within(
@@ -91,6 +95,11 @@ Result<LoadedProgram> load_program(std::uint32_t max_clients, MapSet reuse) {
       outgrown = std::move(*copy);
       reuse.set(MapId::kRules, UniqueFd());
     }
+  }
+  if (reuse.fd(MapId::kRules) < 0 && !outgrown) {
+    // A verdict for unknown machines means nothing without its rules: without
+    // them the denied ones would be unknown.
+    reuse.set(MapId::kSettings, UniqueFd());
   }
   ::bpf_map__set_max_entries(skeleton->maps.rules, map_entries(max_clients));
   for (const MapSpec& spec : kMapSpecs) {

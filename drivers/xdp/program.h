@@ -19,7 +19,8 @@ struct LoadedProgram {
 
 // Loads the program. It uses the maps of `reuse` (consumed; any may be
 // absent) and fresh ones for the rest; where `reuse` has rules for another
-// `max_clients`, they are copied into a fresh map. kPermission names the
+// `max_clients`, they are copied into a fresh map. Without rules, its settings
+// are not used either, so that everything is denied. kPermission names the
 // capabilities; kCapacity: the rules in force do not fit into `max_clients`.
 Result<LoadedProgram> load_program(std::uint32_t max_clients, MapSet reuse);
 

@@ -54,7 +54,8 @@ class XdpDriver final : public FilterDriver {
   Result<> refuse_oversized(const Policy& desired, const Policy& installed);
   Result<> apply_in_order(const PolicyDiff& changes,
                           const std::vector<pxe_addr>& removals);
-  void report_tampering(const RulesContents& found, const Policy& installed,
+  void report_tampering(const RulesContents& found,
+                        const pxe_settings& settings, const Policy& installed,
                         SyncReport& report) const;
 
   const XdpOptions options_;
@@ -72,6 +73,9 @@ class XdpDriver final : public FilterDriver {
 Result<> XdpDriver::initialize() {
   if (auto ready = pins_.prepare(); !ready) return ready;
   if (auto locked = pins_.lock(); !locked) return locked;
+  // First of all because this shows whether the privileges suffice.
+  auto pinned = MapSet::open_pinned(pins_, /*missing_ok=*/true);
+  if (!pinned && !program_) return fail(pinned.error());
   if (!initialized_once_) {
     // At the start an operator is watching: refuse before anything changed.
     for (const Attachment& attachment : attachments_) {
@@ -79,16 +83,14 @@ Result<> XdpDriver::initialize() {
     }
   }
   if (!program_) {
-    auto pinned = MapSet::open_pinned(pins_, /*missing_ok=*/true);
-    if (!pinned) return fail(pinned.error());
     auto loaded = load_program(options_.max_clients, std::move(*pinned));
     if (!loaded) return fail(loaded.error());
     program_ = std::move(*loaded);
   }
   SyncReport ignored;
   attach_all(ignored);
-  if (auto pinned = program_->maps.ensure_pinned(pins_); !pinned) {
-    return fail(pinned.error());
+  if (auto done = program_->maps.ensure_pinned(pins_); !done) {
+    return fail(done.error());
   }
   if (auto detached = detach_unwanted(); !detached) return detached;
   initialized_once_ = true;
@@ -145,7 +147,9 @@ Result<SyncReport> XdpDriver::sync(const Snapshot& desired) {
   if (!pinned) return fail(pinned.error());
   if (*pinned > 0) {
     report.repaired.push_back(
-        fmt::format("{} pinned maps were gone or replaced", *pinned));
+        *pinned == 1
+            ? std::string("1 pinned map was gone or replaced")
+            : fmt::format("{} pinned maps were gone or replaced", *pinned));
   }
   if (auto done = enforce(*desired.policy, report); !done) {
     return fail(done.error());
@@ -163,7 +167,7 @@ Result<> XdpDriver::enforce(const Policy& desired, SyncReport& report) {
   const Policy installed(found->entries, settings->unknown_verdict == PXE_ALLOW
                                              ? Verdict::kAllow
                                              : Verdict::kDeny);
-  report_tampering(*found, installed, report);
+  report_tampering(*found, *settings, installed, report);
   if (desired.entries().size() > options_.max_clients) {
     return refuse_oversized(desired, installed);
   }
@@ -246,19 +250,30 @@ Result<> XdpDriver::refuse_oversized(const Policy& desired,
 }
 
 void XdpDriver::report_tampering(const RulesContents& found,
+                                 const pxe_settings& settings,
                                  const Policy& installed,
                                  SyncReport& report) const {
   if (!enforced_) return;
   const PolicyDiff changes = diff(installed, *enforced_);
-  const std::size_t rules =
+  std::size_t rules =
       changes.upserts.size() + changes.removals.size() + found.bad_keys.size();
+  // The others count as upserts: `installed` does not have them.
+  rules += static_cast<std::size_t>(std::ranges::count_if(
+      found.bad_values, [this](const HardwareAddress& address) {
+        return !enforced_->find(address);
+      }));
   if (rules > 0) {
-    report.repaired.push_back(
-        fmt::format("{} rules had been changed by somebody else", rules));
+    report.repaired.push_back(fmt::format(
+        "{} had been changed by somebody else",
+        rules == 1 ? std::string("1 rule") : fmt::format("{} rules", rules)));
   }
-  if (changes.unknown) {
+  if (changes.unknown || settings.unknown_verdict > PXE_ALLOW) {
     report.repaired.emplace_back(
         "the verdict for unknown machines had been changed by somebody else");
+  }
+  if (settings.abi_version != PXE_ABI_VERSION) {
+    report.repaired.emplace_back(
+        "the settings had been changed by somebody else");
   }
 }
 
@@ -290,24 +305,32 @@ void XdpDriver::shut_down() noexcept {
 }
 
 Result<> XdpDriver::tear_down() {
-  reset();
+  // Another controller may run, whose filter must not go under its feet. No
+  // directory: what is left is not pinned.
+  auto locked = pins_.lock();
+  const bool any_pins = locked.has_value();
+  if (!locked && locked.error().code() != ErrorCode::kNotFound) return locked;
+  Result<> first_failure;
+  const auto note = [&first_failure](Result<> done) {
+    if (!done && first_failure) first_failure = std::move(done);
+  };
   for (Attachment& attachment : attachments_) {
-    if (!attachment.held()) continue;
-    if (auto done = attachment.detach(); !done) return done;
+    if (attachment.held()) note(attachment.detach());
   }
-  // What is left is an earlier controller's, or another's that still runs,
-  // whose filter must not go under its feet. No directory: nothing is left.
-  if (auto locked = pins_.lock(); !locked) {
-    if (locked.error().code() == ErrorCode::kNotFound) return {};
-    return locked;
+  if (any_pins) {
+    for (const std::string& interface : pins_.pinned_interfaces()) {
+      note(Attachment(interface, pins_).detach());
+    }
+    for (const MapSpec& spec : kMapSpecs) {
+      note(remove_pin(pins_.map_path(spec.pin)));
+    }
+    note(pins_.remove());
   }
-  for (const std::string& interface : pins_.pinned_interfaces()) {
-    if (auto done = Attachment(interface, pins_).detach(); !done) return done;
-  }
-  for (const MapSpec& spec : kMapSpecs) {
-    if (auto done = remove_pin(pins_.map_path(spec.pin)); !done) return done;
-  }
-  return pins_.remove();
+  reset();
+  rules_ = 0;
+  problems_.clear();
+  initialized_once_ = false;
+  return first_failure;
 }
 
 DriverStatus XdpDriver::status() const {
@@ -323,6 +346,7 @@ DriverStatus XdpDriver::status() const {
     target.mode = attachment.mode();
     const auto problem = problems_.find(target.name);
     if (problem != problems_.end()) target.detail = problem->second;
+    if (target.detail.empty()) target.detail = attachment.mode_refused();
     status.healthy = status.healthy && target.active;
     status.targets.push_back(std::move(target));
   }
