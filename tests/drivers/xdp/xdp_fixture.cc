@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/drivers/xdp/xdp_fixture.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <thread>
+#include <utility>
+
+namespace pxegate::testing {
+namespace {
+
+std::string fresh_pin_path() {
+  static std::atomic<int> number{0};
+  return fmt::format("/sys/fs/bpf/pxegate-test-{}-{}", ::getpid(), ++number);
+}
+
+}  // namespace
+
+Mac machine(std::uint32_t number) {
+  return {0x02,
+          0x00,
+          static_cast<std::uint8_t>(number >> 24),
+          static_cast<std::uint8_t>(number >> 16),
+          static_cast<std::uint8_t>(number >> 8),
+          static_cast<std::uint8_t>(number)};
+}
+
+Bytes discover(const Mac& mac) {
+  return (Ethernet{.source = mac} / Ipv4{} / Udp{} /
+          Bootp{.chaddr = {mac.begin(), mac.end()}} / DhcpOptions{})
+      .bytes();
+}
+
+Snapshot snapshot(const std::vector<PolicyRule>& rules, Verdict unknown) {
+  std::vector<Policy::Entry> entries;
+  entries.reserve(rules.size());
+  for (const PolicyRule& rule : rules) {
+    entries.push_back({HardwareAddress(MacAddress(rule.mac)), rule.verdict});
+  }
+  return {std::make_shared<Inventory>(),
+          std::make_shared<Policy>(std::move(entries), unknown)};
+}
+
+std::vector<PolicyRule> many(std::uint32_t first, std::uint32_t count,
+                             Verdict verdict) {
+  std::vector<PolicyRule> rules;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    rules.push_back({machine(first + i), verdict});
+  }
+  return rules;
+}
+
+Snapshot usual(Verdict unknown) {
+  return snapshot({{kDenied, Verdict::kDeny}, {kAllowed, Verdict::kAllow}},
+                  unknown);
+}
+
+pxe_addr key_of(const Mac& mac) {
+  pxe_addr key{};
+  std::ranges::copy(mac, key.octets);
+  key.htype = PXE_HTYPE_ETHERNET;
+  key.hlen = static_cast<__u8>(mac.size());
+  return key;
+}
+
+UniqueFd foreign_program() {
+  const std::array<bpf_insn, 2> pass = {{{.code = BPF_ALU64 | BPF_MOV | BPF_K,
+                                          .dst_reg = 0,
+                                          .src_reg = 0,
+                                          .off = 0,
+                                          .imm = XDP_PASS},
+                                         {.code = BPF_JMP | BPF_EXIT,
+                                          .dst_reg = 0,
+                                          .src_reg = 0,
+                                          .off = 0,
+                                          .imm = 0}}};
+  bpf_prog_load_opts options{};
+  options.sz = sizeof(options);
+  // As the filter: a link takes no program of another kind.
+  options.expected_attach_type = BPF_XDP;
+  options.prog_flags = BPF_F_XDP_HAS_FRAGS;
+  return UniqueFd(::bpf_prog_load(BPF_PROG_TYPE_XDP, "other_owner", "GPL",
+                                  pass.data(), pass.size(), &options));
+}
+
+std::string in_child(const std::function<std::string()>& body) {
+  std::array<int, 2> ends{};
+  if (::pipe(ends.data()) != 0) {
+    ADD_FAILURE() << "pipe";
+    return {};
+  }
+  UniqueFd read_end(ends[0]);
+  UniqueFd write_end(ends[1]);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const std::string said = body();
+    const ssize_t written = ::write(ends[1], said.data(), said.size());
+    ::_exit(written == static_cast<ssize_t>(said.size()) ? 0 : 1);
+  }
+  write_end.reset();
+  std::string said;
+  std::array<char, 4096> buffer{};
+  for (ssize_t n = 0;
+       (n = ::read(read_end.get(), buffer.data(), buffer.size())) > 0;) {
+    said.append(buffer.data(), static_cast<std::size_t>(n));
+  }
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE((WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
+              (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
+      << "the child ended with status " << status;
+  return said;
+}
+
+void XdpTest::SetUp() {
+  ::libbpf_set_print(nullptr);
+  if (!foreign_program()) {
+    GTEST_SKIP()
+        << errno_error("no BPF here: cannot load a program", errno).message();
+  }
+  auto network = NetNamespace::enter();
+  if (!network) GTEST_SKIP() << "no BPF here: " << network.error().message();
+  network_.emplace(std::move(*network));
+  pin_path_ = fresh_pin_path();
+  ASSERT_THAT(add_veth("eth1"), Succeeds());
+}
+
+void XdpTest::TearDown() {
+  std::error_code ignored;
+  if (!pin_path_.empty()) std::filesystem::remove_all(pin_path_, ignored);
+  for (const std::string& path : more_pin_paths_) {
+    std::filesystem::remove_all(path, ignored);
+  }
+}
+
+XdpOptions XdpTest::options(std::vector<std::string> interfaces) const {
+  XdpOptions options;
+  options.interfaces = std::move(interfaces);
+  options.pin_path = pin_path_;
+  options.max_clients = 32768;
+  return options;
+}
+
+std::string XdpTest::other_pin_path() {
+  more_pin_paths_.push_back(fresh_pin_path());
+  return more_pin_paths_.back();
+}
+
+std::unique_ptr<FilterDriver> XdpTest::started(
+    const Snapshot& policy, const XdpOptions& options) const {
+  auto driver = make_xdp_driver(options);
+  EXPECT_THAT(driver->initialize(), Succeeds());
+  EXPECT_THAT(driver->sync(policy), Succeeds());
+  return driver;
+}
+
+bool XdpTest::passes(const Mac& mac, const std::string& interface) const {
+  auto wire = Wire::open(interface);
+  if (!wire) {
+    ADD_FAILURE() << wire.error().message();
+    return false;
+  }
+  return wire->passes(discover(mac));
+}
+
+UniqueFd XdpTest::open_pin(const std::string& path) const {
+  UniqueFd fd(::bpf_obj_get(path.c_str()));
+  EXPECT_TRUE(fd) << path << ": " << errno_error("open", errno).message();
+  return fd;
+}
+
+std::uint32_t XdpTest::link_id(const std::string& name) const {
+  const UniqueFd fd = open_pin(link_pin(name));
+  bpf_link_info info{};
+  __u32 size = sizeof(info);
+  EXPECT_EQ(::bpf_obj_get_info_by_fd(fd.get(), &info, &size), 0);
+  return info.id;
+}
+
+std::uint32_t XdpTest::program_id(const std::string& interface) const {
+  const auto index = static_cast<int>(::if_nametoindex(interface.c_str()));
+  bpf_xdp_query_opts query{};
+  query.sz = sizeof(query);
+  EXPECT_EQ(::bpf_xdp_query(index, 0, &query), 0);
+  return query.prog_id;
+}
+
+std::vector<std::string> XdpTest::pins() const {
+  std::vector<std::string> found;
+  std::error_code error;
+  for (std::filesystem::recursive_directory_iterator it(pin_path_, error), end;
+       !error && it != end; it.increment(error)) {
+    if (!it->is_directory()) {
+      found.push_back(
+          std::filesystem::relative(it->path(), pin_path_).string());
+    }
+  }
+  std::ranges::sort(found);
+  return found;
+}
+
+bool eventually(const std::function<bool()>& condition) {
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+bool wait_woken(FilterDriver& driver) {
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (std::chrono::steady_clock::now() < deadline) {
+    pollfd waiting{.fd = driver.wake_fd(), .events = POLLIN, .revents = 0};
+    if (::poll(&waiting, 1, 1000) == 1 && driver.woken()) return true;
+  }
+  return false;
+}
+
+DriverTarget target_of(const FilterDriver& driver, const std::string& name) {
+  for (const DriverTarget& target : driver.status().targets) {
+    if (target.name == name) return target;
+  }
+  ADD_FAILURE() << "no target " << name;
+  return {};
+}
+
+}  // namespace pxegate::testing

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PXEGATE_TESTS_DRIVERS_XDP_XDP_FIXTURE_H_
+#define PXEGATE_TESTS_DRIVERS_XDP_XDP_FIXTURE_H_
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bpf/pxe_filter_abi.h"
+#include "controller/base/fd.h"
+#include "drivers/xdp/xdp_driver.h"
+#include "tests/support/netns.h"
+#include "tests/support/packet.h"
+
+namespace pxegate::testing {
+
+inline constexpr Mac kDenied{0x52, 0x54, 0x00, 0x00, 0x00, 0x0d};
+inline constexpr Mac kAllowed{0x52, 0x54, 0x00, 0x00, 0x00, 0x0a};
+inline constexpr Mac kUnknown{0x52, 0x54, 0x00, 0x00, 0x00, 0x0f};
+
+inline constexpr auto kAllow = Verdict::kAllow;
+inline constexpr auto kDeny = Verdict::kDeny;
+
+// The `number`th of many other machines.
+Mac machine(std::uint32_t number);
+
+// A DISCOVER as `mac` sends it.
+Bytes discover(const Mac& mac);
+
+struct PolicyRule {
+  Mac mac;
+  Verdict verdict;
+};
+Snapshot snapshot(const std::vector<PolicyRule>& rules,
+                  Verdict unknown = kDeny);
+// `count` machines from `first` on, all with the same verdict.
+std::vector<PolicyRule> many(std::uint32_t first, std::uint32_t count,
+                             Verdict verdict);
+// kDenied denied, kAllowed allowed, the rest as `unknown` says.
+Snapshot usual(Verdict unknown = kDeny);
+
+// The rules map's key of a MAC address.
+pxe_addr key_of(const Mac& mac);
+
+// Somebody else's XDP program: passes everything.
+UniqueFd foreign_program();
+
+// What a child process, forked off, made of `body`; empty: nothing was said.
+// A child that dies by a signal fails the test, unless it is SIGKILL.
+std::string in_child(const std::function<std::string()>& body);
+
+// The message of what failed; empty for success.
+template <typename T>
+std::string message_of(const Result<T>& result) {
+  return result ? std::string() : result.error().message();
+}
+
+MATCHER(Succeeds, "succeeds") {
+  if (arg) return true;
+  *result_listener << "which failed: " << arg.error().message();
+  return false;
+}
+
+MATCHER_P2(FailsWith, code, text, "") {
+  if (arg) {
+    *result_listener << "which succeeded";
+    return false;
+  }
+  *result_listener << to_string(arg.error().code()) << ": "
+                   << arg.error().message();
+  return arg.error().code() == code &&
+         arg.error().message().find(text) != std::string::npos;
+}
+
+// The real driver on a veth pair eth1 in a network namespace of its own, with
+// pins of its own.
+class XdpTest : public ::testing::Test {
+ protected:
+  void SetUp() override;
+  void TearDown() override;
+
+  // Options for eth1 with this test's pin_path.
+  XdpOptions options(std::vector<std::string> interfaces = {"eth1"}) const;
+  std::unique_ptr<FilterDriver> make() const {
+    return make_xdp_driver(options());
+  }
+  // A second directory for pins, removed like the first.
+  std::string other_pin_path();
+
+  // Made, initialized and synchronized; failures fail the test.
+  std::unique_ptr<FilterDriver> started(const Snapshot& policy,
+                                        const XdpOptions& options) const;
+  std::unique_ptr<FilterDriver> started(const Snapshot& policy) const {
+    return started(policy, options());
+  }
+
+  // Whether a DISCOVER of `mac` gets into `interface`.
+  bool passes(const Mac& mac, const std::string& interface = "eth1") const;
+
+  std::string pin(const std::string& name) const {
+    return pin_path_ + "/" + name;
+  }
+  std::string link_pin(const std::string& name = "eth1") const {
+    return pin_path_ + "/links/" + name;
+  }
+  UniqueFd open_pin(const std::string& path) const;
+  std::uint32_t link_id(const std::string& name = "eth1") const;
+  // Of the program that `interface` runs; 0: none.
+  std::uint32_t program_id(const std::string& interface = "eth1") const;
+  std::vector<std::string> pins() const;  // relative, sorted
+
+  std::optional<NetNamespace> network_;
+  std::string pin_path_;
+  std::vector<std::string> more_pin_paths_;
+};
+
+// Whether `condition`, of which no event tells, comes true in ten seconds.
+bool eventually(const std::function<bool()>& condition);
+
+// Whether `driver` says that a sync is due, within ten seconds.
+bool wait_woken(FilterDriver& driver);
+
+DriverTarget target_of(const FilterDriver& driver,
+                       const std::string& name = "eth1");
+
+}  // namespace pxegate::testing
+
+#endif  // PXEGATE_TESTS_DRIVERS_XDP_XDP_FIXTURE_H_
