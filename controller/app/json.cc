@@ -89,6 +89,12 @@ std::optional<Explanation> reason(const HardwareAddress& address,
   return found;
 }
 
+// Before a controller's first complete sync what an earlier run left in the
+// filter holds, which the controller's own policy does not say.
+bool is_told(const PolicyInForce& policy, Origin origin) {
+  return origin == Origin::kFilter || policy.as_of.has_value();
+}
+
 Json entry_json(const Policy::Entry& entry, const PolicyInForce& policy) {
   const Port* port = policy.inventory->find_port(entry.address);
   // Asked for known ports only: explaining an unknown address walks all
@@ -254,9 +260,11 @@ Json status_json(const ControllerStatus& status, Origin origin,
                                                : Json(status.driver.capacity)},
       {"targets", std::move(targets)},
       {"notices", status.driver.notices}};
-  json["policy"] = {{"allowed", status.allowed},
-                    {"denied", status.denied},
-                    {"unknown", to_string(status.unknown)}};
+  if (!running || status.synced) {
+    json["policy"] = {{"allowed", status.allowed},
+                      {"denied", status.denied},
+                      {"unknown", to_string(status.unknown)}};
+  }
   if (!running) return json;
 
   json["version"] = status.version;
@@ -301,7 +309,9 @@ std::optional<std::string> PolicyListing::next() {
     put_as_of(head, policy_, instant_);
     head["allowed"] = policy.count(Verdict::kAllow);
     head["denied"] = policy.count(Verdict::kDeny);
-    head["unknown"] = to_string(policy.unknown());
+    head["unknown"] = is_told(policy_, origin_)
+                          ? Json(to_string(policy.unknown()))
+                          : Json(nullptr);
     const auto why = reason(kAnyUnknown, policy_);
     head["unknown_rule"] = why ? Json(to_string(why->rule)) : Json(nullptr);
     std::string text = dump(head);
@@ -334,8 +344,11 @@ Json address_json(const HardwareAddress& address, const PolicyInForce& policy,
   Json json = {{"controller_running", origin == Origin::kController}};
   put_as_of(json, policy, instant);
   json["address"] = address.to_string();
-  json["known"] = policy.policy->find(address).has_value();
-  json["verdict"] = to_string(policy.policy->verdict(address));
+  const bool told = is_told(policy, origin);
+  json["known"] =
+      told ? Json(policy.policy->find(address).has_value()) : Json(nullptr);
+  json["verdict"] =
+      told ? Json(to_string(policy.policy->verdict(address))) : Json(nullptr);
   json["rule"] = why ? Json(to_string(why->rule)) : Json(nullptr);
   json["reason"] = why ? Json(describe(why->rule)) : Json(nullptr);
   json["port_uuid"] = port ? Json(port->uuid) : Json(nullptr);

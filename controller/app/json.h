@@ -16,7 +16,9 @@
 #include "controller/driver/filter_driver.h"
 
 // The documents of the control API, which `--json` prints unchanged. Field
-// names are stable; new ones may be added. What is not known is null. Times
+// names are stable; new ones may be added. What is not known is null: so are
+// verdicts before a controller's first complete sync, when what an earlier run
+// left in the filter holds. Times
 // are RFC 3339 UTC with milliseconds; ages and durations are seconds.
 namespace pxegate {
 
@@ -62,7 +64,9 @@ std::vector<std::string> problems(const ControllerStatus& status,
 //  "inventory": {"nodes", "ports", "being_inspected"},
 //  "policy": {"allowed", "denied", "unknown"}}
 // From the filter alone `pid`, `sync`, `inventory` and what else only a
-// controller knows are null, and `healthy` is false.
+// controller knows are null, and `healthy` is false. Where no filter is in
+// force either, only "controller_running", "healthy", "problems" and
+// "filter_in_force": false.
 Json status_json(const ControllerStatus& status, Origin origin,
                  const Instant& instant);
 

@@ -171,18 +171,22 @@ std::string reason_sentence(const Json& address) {
   const std::string reason = text(address, {"reason"});
   if (!reason.empty())
     return fmt::format("{} is {}: {}.", mac, verdict, reason);
+  if (flag(address, {"controller_running"})) {
+    return fmt::format(
+        "The verdict on {} is not known before the first complete list from "
+        "Ironic; until then what an earlier run left in force holds, or else "
+        "everything is denied. See `pxegate status`.",
+        mac);
+  }
   const std::string known =
       flag(address, {"known"})
           ? "the filter has a rule for it"
           : "the filter has no rule for it, so what holds for unknown "
             "machines holds";
-  const std::string why =
-      flag(address, {"controller_running"})
-          ? "Why is not known before the first complete list from Ironic; "
-            "until then what an earlier run left in force holds."
-          : "Why is not known while no controller runs: start it with "
-            "`pxegate run`.";
-  return fmt::format("{} is {}: {}. {}", mac, verdict, known, why);
+  return fmt::format(
+      "{} is {}: {}. Why is not known while no controller runs: start it with "
+      "`pxegate run`.",
+      mac, verdict, known);
 }
 
 Table clients_table(const Json& clients, std::size_t limit) {
@@ -338,15 +342,19 @@ std::string status_view(const Json& status) {
 }
 
 std::string policy_view(const Json& policy) {
+  if (flag(policy, {"controller_running"}) &&
+      !number(policy, {"age"}).has_value()) {
+    return "Nothing is known before the first complete list from Ironic; "
+           "until then what an earlier run left in force holds, or else "
+           "everything is denied. See `pxegate status`.\n";
+  }
   std::string out = policy_summary(policy);
   const std::string rule = text(policy, {"unknown_rule"});
   if (!rule.empty()) out += " (" + printable(rule) + ")";
   if (!flag(policy, {"controller_running"})) {
     out += "; NO CONTROLLER RUNS, so this is frozen";
   } else {
-    const auto age = number(policy, {"age"});
-    out += age ? fmt::format("; as of {} ago", age_text(*age))
-               : "; Ironic has not confirmed it yet";
+    out += "; as of " + ago(policy, {"age"});
   }
   out += "\n";
   using enum Table::Align;

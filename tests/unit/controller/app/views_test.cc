@@ -130,6 +130,17 @@ TEST(PolicyView, FromTheFilterAloneHasNoReasons) {
             "52:54:00:00:00:0c  deny     -     -     -\n");
 }
 
+TEST(PolicyView, ClaimsNothingBeforeTheFirstSync) {
+  FakeBackend backend;
+  backend.forget_reasons();
+  EXPECT_THAT(policy_view(policy_of(backend, Origin::kController)),
+              StartsWith("Nothing is known before the first complete list"));
+  EXPECT_THAT(address_view(address_of(backend, "52:54:00:00:00:0b")),
+              StartsWith("The verdict on 52:54:00:00:00:0b is not known"));
+  backend.status_.synced = false;
+  EXPECT_THAT(status_view(status_of(backend)), Not(HasSubstr("\npolicy")));
+}
+
 TEST(AddressView, TellsTheReasonInASentence) {
   EXPECT_EQ(address_view(address_of(FakeBackend(), "52:54:00:00:00:0b")),
             "52:54:00:00:00:0b is denied: its node is in Ironic and is not "
