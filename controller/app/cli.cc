@@ -288,6 +288,13 @@ class Session {
     if (backend) {
       json = status_json((*backend)->status(), Origin::kFilter,
                          now(*hooks_.clock));
+    } else if (backend.error().code() == ErrorCode::kNotFound) {
+      json = {{"controller_running", false},
+              {"healthy", false},
+              {"filter_in_force", false},
+              {"problems",
+               {"no controller runs and no filter is in force: every machine "
+                "may network-boot"}}};
     } else {
       json = {{"controller_running", false},
               {"healthy", false},
@@ -296,7 +303,9 @@ class Session {
                 "cannot read the filter: " + backend.error().message()}}};
     }
     emit(arguments_.json ? dump(json) + "\n" : status_view(json));
-    if (!backend) failed(backend.error().within("cannot read the filter"));
+    if (!backend && backend.error().code() != ErrorCode::kNotFound) {
+      failed(backend.error().within("cannot read the filter"));
+    }
     return kExitFailure;
   }
 

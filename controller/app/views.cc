@@ -282,7 +282,11 @@ std::size_t line_count(const std::string& lines) {
 std::string status_view(const Json& status) {
   std::string out;
   const bool running = flag(status, {"controller_running"});
-  if (!running) {
+  if (!running && status.contains("filter_in_force")) {
+    out +=
+        "NO CONTROLLER RUNS AND NO FILTER IS IN FORCE: every machine may "
+        "network-boot; start one with `pxegate run`\n";
+  } else if (!running) {
     out +=
         "NO CONTROLLER RUNS: the policy in the kernel is frozen as the last "
         "one left it; start one with `pxegate run`\n";

@@ -505,10 +505,10 @@ constexpr std::array kApiOptions = {
         .name = "listen",
         .type = OptionType::kString,
         .default_text = "",
-        .help = "Serve the control API on this TCP address too, for "
-                "metrics. It asks for no login: choose an address that only "
-                "those reach who may see and trigger everything. Unset: no "
-                "TCP.",
+        .help = "Serve the control API on this TCP address too, for reading "
+                "only. It asks for no login and shows which machines there "
+                "are: choose an address that only those reach who may see "
+                "that. Unset: no TCP.",
         .set = +[](Config& c, std::string v) { c.api.listen = std::move(v); },
         .check = check_listen,
         .expected = "host:port, [IPv6 address]:port or nothing",

@@ -224,6 +224,16 @@ TEST_F(CliTest, StatusTellsWhyTheFilterCannotBeRead) {
             "\"cannot read the filter: needs CAP_BPF\"]}\n");
 }
 
+TEST_F(CliTest, StatusSaysThatNothingIsFilteredWhereNoFilterIsInForce) {
+  offline_error_ = Error("no filter is in force", ErrorCode::kNotFound);
+  EXPECT_EQ(run({"status"}), kExitFailure);
+  EXPECT_THAT(out_, StartsWith("NO CONTROLLER RUNS AND NO FILTER IS IN FORCE: "
+                               "every machine may network-boot"));
+  EXPECT_EQ(err_, "");
+  EXPECT_EQ(run({"status", "--json"}), kExitFailure);
+  EXPECT_THAT(out_, HasSubstr("\"filter_in_force\":false"));
+}
+
 TEST_F(CliTest, PolicyOfOneAddressSucceedsWhateverTheVerdict) {
   start_controller();
   EXPECT_EQ(run({"policy", "52-54-00-00-00-0B"}), kExitSuccess);
