@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Any bytes as a frame, through the parser of the kernel program: it must stay
+// within them, and read from them what the reference model reads.
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include "tests/bpf/reference_model.h"
+#include "tests/fuzz/parse_native.h"
+
+namespace pxegate::testing {
+namespace {
+
+void require(bool holds) {
+  if (!holds) std::abort();
+}
+
+pxe_reason reason_without_rules(const model::Request& request) {
+  if (request.identity) return PXE_REASON_RULE;
+  return request.htype == PXE_HTYPE_INFINIBAND ? PXE_REASON_NO_CLIENT_ID
+                                               : PXE_REASON_FOREIGN_HTYPE;
+}
+
+void compare(const parsed& got, const model::Judgement& want) {
+  if (want.counted == model::Why::kMalformed) {
+    require(got.kind == PARSED_MALFORMED);
+    return;
+  }
+  if (!want.request) {
+    // A reply is none of the filter's business, but parses like a request.
+    require(got.kind == PARSED_OTHER ||
+            (got.kind == PARSED_REQUEST && got.op != 1));
+    return;
+  }
+  require(got.kind == PARSED_REQUEST && got.op == 1);
+  const model::Request& request = *want.request;
+  require(ntohl(got.giaddr) == request.giaddr);
+  require(std::equal(got.vlan, got.vlan + got.vlans, request.vlans.begin(),
+                     request.vlans.end()));
+  require(got.message_type ==
+          request.message_type.value_or(PXE_NO_MESSAGE_TYPE));
+  require(got.arch == request.arch.value_or(PXE_NO_ARCH));
+  require(got.reason == reason_without_rules(request));
+
+  const std::vector<std::uint8_t>& address =
+      request.identity ? request.identity->address : request.chaddr;
+  pxe_addr addr{};
+  std::copy_n(address.begin(), std::min<std::size_t>(address.size(), 8),
+              addr.octets);
+  addr.htype = request.htype;
+  addr.hlen = request.identity ? static_cast<std::uint8_t>(address.size())
+                               : request.hlen;
+  require(std::equal(addr.octets, addr.octets + 8, got.addr.octets));
+  require(got.addr.htype == addr.htype && got.addr.hlen == addr.hlen);
+  require(got.addr.pad[0] == 0 && got.addr.pad[1] == 0);
+}
+
+void check(const std::uint8_t* data, std::size_t size) {
+  // Without a byte to spare, so that AddressSanitizer sees the first one
+  // behind the end.
+  const auto buffer = std::make_unique<std::uint8_t[]>(PARSE_IP_ALIGN + size);
+  std::uint8_t* frame = buffer.get() + PARSE_IP_ALIGN;
+  std::copy_n(data, size, frame);
+  const model::Judgement want = model::judge({frame, size}, {});
+  for (const std::size_t linear : {size, std::size_t{0}, size / 2}) {
+    parsed got;
+    parse_native(frame, size, linear, &got);
+    compare(got, want);
+  }
+}
+
+}  // namespace
+}  // namespace pxegate::testing
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
+                                      std::size_t size) {
+  pxegate::testing::check(data, size);
+  return 0;
+}
