@@ -8,6 +8,8 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "controller/base/fd.h"
 #include "controller/base/result.h"
@@ -65,8 +67,8 @@ class Wire {
   // it arrives before a marker, which every DHCP filter lets in, that is sent
   // behind it.
   bool passes(const Bytes& frame);
-  // How many frames were let in since the last call, markers aside.
-  std::size_t arrived();
+  // The frames that were let in since the last call.
+  std::vector<Bytes> arrivals();
 
  private:
   Wire(FrameSocket near, FrameSocket far)

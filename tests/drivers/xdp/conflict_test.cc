@@ -190,7 +190,8 @@ TEST_F(XdpTwoControllersTest, OneThatWasResetTakesOverWhatItsSuccessorMade) {
   }
   const std::uint32_t link = link_id();
   ASSERT_THAT(first->initialize(), Succeeds());
-  EXPECT_TRUE(target_of(*first).active) << target_of(*first).detail;
+  EXPECT_TRUE(target_of(*first).active);
+  EXPECT_EQ(target_of(*first).detail, "");
   EXPECT_EQ(link_id(), link);
   EXPECT_EQ(first->installed().value(), *usual(kAllow).policy);
 }

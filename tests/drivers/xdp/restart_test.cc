@@ -79,7 +79,7 @@ TEST_F(XdpRestartTest, NoRequestSlipsThroughWhileControllersComeAndGo) {
     ASSERT_TRUE(flood.wait_for(20));
   }
   flood.stop();
-  EXPECT_EQ(wire.arrived(), 0U);
+  EXPECT_THAT(wire.arrivals(), IsEmpty());
 }
 
 TEST_F(XdpRestartTest, AnotherMaxClientsKeepsTheRulesInForce) {
@@ -98,7 +98,7 @@ TEST_F(XdpRestartTest, AnotherMaxClientsKeepsTheRulesInForce) {
     ASSERT_FALSE(driver->sync(policy).value().changed());
   }
   flood.stop();
-  EXPECT_EQ(wire.arrived(), 0U);
+  EXPECT_THAT(wire.arrivals(), IsEmpty());
 }
 
 TEST_F(XdpRestartTest, AnotherMaxClientsKeepsARuleOfGarbageClosed) {
@@ -160,7 +160,7 @@ TEST_F(XdpRestartTest, SkbModeOutlivesTheControllerWithoutAGap) {
     ASSERT_TRUE(flood.wait_for(20));
   }
   flood.stop();
-  EXPECT_EQ(wire.arrived(), 0U);
+  EXPECT_THAT(wire.arrivals(), IsEmpty());
 }
 
 class XdpModeTest : public XdpTest {
