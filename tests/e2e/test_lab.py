@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "scripts" / "lib"))
 from lab import AskError, IronicError, Lab, wait_for  # noqa: E402
 from probe import Probe  # noqa: E402
 
-NAME = "selftest"
+NAME = "testlab"
 SUBNETS = {"flat": "192.0.2.0/24", "leaf1": "198.51.100.0/24", "leaf2": "203.0.113.0/24"}
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
