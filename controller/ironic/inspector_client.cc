@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/ironic/inspector_client.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -22,6 +24,16 @@ ServiceTraits inspector_traits() {
 constexpr const char* kUnfinishedStates =
     "starting,waiting,processing,reapplying,enrolling,aborting";
 
+// Each time an introspection begins or ends while a list is read, that list
+// may have to be read again: see kChanged.
+constexpr int kMaxReads = 4;
+
+// The code of an error that says no more than that the list changed between
+// two of its pages. It is sorted by the time of the start, newest first, so
+// that an introspection that starts again moves to the front, and its node
+// may be where the last page ended; or that node may have been deleted.
+constexpr ErrorCode kChanged = ErrorCode::kNotFound;
+
 }  // namespace
 
 Result<std::unique_ptr<InspectorClient>> InspectorClient::make(
@@ -38,18 +50,33 @@ InspectorClient::InspectorClient(InspectorOptions options,
                                  ServiceClient service)
     : options_(std::move(options)), service_(std::move(service)) {}
 
-Result<std::set<std::string, std::less<>>> InspectorClient::unfinished() {
+Result<InspectorClient::Uuids> InspectorClient::unfinished() {
+  for (int reads = 1;; ++reads) {
+    auto uuids = read_list();
+    if (uuids || uuids.error().code() != kChanged) return uuids;
+    if (reads == kMaxReads) {
+      return fail(fmt::format("{} (and {} times before)",
+                              uuids.error().message(), reads - 1),
+                  ErrorCode::kUnavailable);
+    }
+  }
+}
+
+Result<InspectorClient::Uuids> InspectorClient::read_list() {
   static const CollectionFormat kFormat{.name = "introspection",
                                         .fields = {"uuid", "finished"}};
   Listing listing(options_.max_items);
-  std::set<std::string, std::less<>> uuids;
+  Uuids uuids;
   std::string marker;
   for (;;) {
     Query query{{"state", kUnfinishedStates}};
     if (!marker.empty()) query.emplace_back("marker", marker);
-    const auto answer = service_.get("/v1/introspection", query);
+    // A marker that is gone is reported without its UUID.
+    const auto answer = service_.get("/v1/introspection", query,
+                                     marker.empty() ? "" : "marker");
     if (!answer) return fail(answer.error());
     std::string last;
+    bool advances = true;
     listing.begin_page(marker);
     const auto end = read_collection(
         answer->body, kFormat, [&](const nlohmann::json& item) -> Result<> {
@@ -58,12 +85,19 @@ Result<std::set<std::string, std::less<>>> InspectorClient::unfinished() {
           if (!uuid) return fail(uuid.error());
           const auto finished = fields.boolean("finished");
           if (!finished) return fail(finished.error());
-          if (auto added = listing.add(*uuid); !added) return added;
+          if (auto added = listing.add(*uuid); !added) {
+            advances = added.error().code() != ErrorCode::kUnavailable;
+            return added;
+          }
           last = *uuid;
           if (!*finished) uuids.insert(*std::move(uuid));
           return {};
         });
-    if (!end) return fail(end.error().within(answer->request));
+    if (!end) {
+      const Error error = end.error().within(answer->request);
+      if (advances) return fail(error);
+      return fail(error.message(), kChanged);
+    }
     if (last.empty()) return uuids;
     listing.end_page(false);
     marker = last;

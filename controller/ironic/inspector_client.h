@@ -28,7 +28,8 @@ struct InspectorOptions {
 // the same, since a release that does not know the filter lists all. Pages
 // have the size that the service chooses (a larger `limit` than its
 // api_max_limit would be refused), and there is no `next`: the list ends at
-// an empty page.
+// an empty page. A list that changes between its pages is read again, a few
+// times.
 class InspectorClient final : public InspectorApi {
  public:
   // As IronicClient::make.
@@ -36,10 +37,12 @@ class InspectorClient final : public InspectorApi {
       InspectorOptions options, HttpTransport& transport,
       Authenticator& authenticator, const Clock& clock);
 
-  Result<std::set<std::string, std::less<>>> unfinished() override;
+  using Uuids = std::set<std::string, std::less<>>;
+  Result<Uuids> unfinished() override;
 
  private:
   InspectorClient(InspectorOptions options, ServiceClient service);
+  Result<Uuids> read_list();
 
   InspectorOptions options_;
   ServiceClient service_;

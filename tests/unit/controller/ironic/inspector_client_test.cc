@@ -17,6 +17,7 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
 
 std::string uuid(int number) {
@@ -97,14 +98,50 @@ TEST_F(InspectorClientTest, APageThatRepeatsItselfIsAnErrorNotALoop) {
   transport_.otherwise = [](const HttpRequest&) {
     return HttpResponse{200, {}, page(json::array({status(1, false)}))};
   };
-  EXPECT_FALSE(client_->unfinished());
-  EXPECT_THAT(transport_.requests, SizeIs(2));
+  EXPECT_THAT(client_->unfinished().error().message(),
+              HasSubstr("does not advance"));
+  EXPECT_THAT(transport_.requests, SizeIs(8));
+}
+
+// What ironic-inspector 11.1 says where the marker's node was deleted.
+constexpr const char* kMarkerGone =
+    R"({"error":{"message":"Node not found for marker: None"}})";
+
+TEST_F(InspectorClientTest, AListThatChangesBetweenPagesIsReadAgain) {
+  // Node 1 starts anew, and comes first from then on.
+  transport_.push(200, page(json::array({status(2, false), status(1, false)})));
+  transport_.push(200, page(json::array({status(2, false)})));
+  // Node 2 is deleted.
+  transport_.push(200, page(json::array({status(1, false), status(2, false)})));
+  transport_.push(404, kMarkerGone);
+  transport_.push(200, page(json::array({status(1, false)})));
+  transport_.push(200, page(json::array()));
+  EXPECT_THAT(client_->unfinished().value(), ElementsAre(uuid(1)));
+  ASSERT_THAT(transport_.requests, SizeIs(6));
+  EXPECT_THAT(transport_.requests[2].url, Not(HasSubstr("marker")));
+}
+
+TEST_F(InspectorClientTest, AListThatNeverHoldsStillFailsAndMayPass) {
+  transport_.otherwise = [](const HttpRequest& request) {
+    return request.url.find("marker") == std::string::npos
+               ? HttpResponse{200, {}, page(json::array({status(1, false)}))}
+               : HttpResponse{404, {}, kMarkerGone};
+  };
+  const auto uuids = client_->unfinished();
+  ASSERT_FALSE(uuids);
+  EXPECT_EQ(uuids.error().code(), ErrorCode::kUnavailable);
+  EXPECT_THAT(uuids.error().message(), HasSubstr("not found for marker"));
+  EXPECT_THAT(transport_.requests, SizeIs(8));
 }
 
 TEST_F(InspectorClientTest, APageThatFailsFailsTheList) {
   transport_.push(200, page(json::array({status(1, false)})));
-  transport_.push(404, R"({"error":{"message":"Node not found for marker"}})");
+  transport_.push(404, "<html>Not Found</html>");
   EXPECT_FALSE(client_->unfinished());
+  transport_.push(200, page(json::array({status(1, false)})));
+  transport_.push(503, "");
+  EXPECT_FALSE(client_->unfinished());
+  EXPECT_THAT(transport_.requests, SizeIs(4));
 }
 
 TEST_F(InspectorClientTest, OptionsAreNamedByTheirSection) {
