@@ -51,7 +51,8 @@ class Screen:
         lines = textwrap.wrap(text, self.columns - margin, break_on_hyphens=False)
         for line in lines:
             shown = self.styled(line, style) if style else line
-            self.line(self.styled(f"{label:<{margin}}", "bold") + shown)
+            padding = " " * (margin - len(label))
+            self.line((self.styled(label, "bold") if label else "") + padding + shown)
             label = ""
 
     def table(
