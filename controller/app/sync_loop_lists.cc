@@ -64,6 +64,9 @@ void SyncLoop::apply_full_list() {
   fetched_.clear();
   list_read_at_ = clock_.wall();
   list_health_.succeeded();
+  // Whatever they were, they are in the list; nor may there be another request
+  // for them, where lists are not stretched any more.
+  if (new_ports_health_.failing()) new_ports_health_.succeeded();
 
   const auto enforced =
       enforce(driver_period_ ? Enforcer::When::kAlways

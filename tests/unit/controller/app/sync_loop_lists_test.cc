@@ -263,6 +263,22 @@ TEST_F(SyncLoopListsTest, WhileListsAreStretchedNewPortsComeAtEachPeriod) {
   EXPECT_GE(ironic_.count("ports p4"), 1);
 }
 
+TEST_F(SyncLoopListsTest, AFullListMakesUpForNewPortsThatCouldNotBeAskedFor) {
+  make_dear(1s);
+  run_for(30s);
+  fail_calls("ports q97");
+  run_for(30s);
+  ASSERT_TRUE(status().stale);
+  // From now on lists are cheap, and nobody asks for new ports alone.
+  heal_calls();
+  ironic_.page_cost = 0s;
+  request();
+  settle();
+  EXPECT_EQ(status().full_sync_every, 15s);
+  EXPECT_FALSE(status().stale);
+  EXPECT_EQ(status().sources[0].consecutive_failures, 0U);
+}
+
 TEST_F(SyncLoopListsTest, ALastPortThatVanishedBringsTheFullListForward) {
   make_dear(1s);
   run_for(30s);
