@@ -122,11 +122,13 @@ void add_ethernet(std::vector<Row>& rows) {
   rows.push_back({"rule_for_a_foreign_type", udp / Bootp{.htype = 6} / options,
                   allow_only(raw_addr(6, 6, as_bytes(kClientMac))),
                   denied(PXE_REASON_FOREIGN_HTYPE)});
-  rows.push_back({"foreign_type_with_client_id",
-                  udp / Bootp{.htype = 6} /
-                      DhcpOptions{.options = {infiniband_client_id(kGuid)}},
-                  allow_only(infiniband_addr(kGuid)),
-                  denied(PXE_REASON_FOREIGN_HTYPE)});
+  for (const std::uint8_t htype : {6, 31, 33}) {
+    rows.push_back({"htype_" + std::to_string(htype) + "_with_client_id",
+                    udp / Bootp{.htype = htype} /
+                        DhcpOptions{.options = {infiniband_client_id(kGuid)}},
+                    allow_only(infiniband_addr(kGuid)),
+                    denied(PXE_REASON_FOREIGN_HTYPE)});
+  }
 }
 
 void add_infiniband(std::vector<Row>& rows) {

@@ -41,6 +41,8 @@ void add_client_id(std::vector<Row>& rows) {
       {"id_behind_pads", with({pad, pad, pad, id}), guid, found},
       {"id_behind_empty_options", with({{80}, {80}, id}), guid, found},
       {"id_behind_the_end", with({end, id}), guid, absent},
+      // Where an end that is read as an option has the length 0.
+      {"id_behind_the_end_and_a_pad", with({end, pad, id}), guid, absent},
       {"id_without_cookie",
        bootp / DhcpOptions{.options = {id}, .cookie = false}, guid, absent},
       {"id_behind_wrong_cookie",

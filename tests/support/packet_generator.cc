@@ -43,6 +43,7 @@ Packet PacketGenerator::headers() {
   if (one_in(30))
     ipv4.fragment_offset = static_cast<std::uint16_t>(below(0x2000));
   Udp udp;
+  if (one_in(4)) udp.source = any_of<std::uint16_t>({67, 4011, 12345});
   if (one_in(4))
     udp.destination = any_of<std::uint16_t>({66, 67, 68, 4011, 4011, 4012});
   if (one_in(20))
