@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The half of SyncLoop that reads lists: the full one, and the new ports.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -47,7 +49,10 @@ void SyncLoop::apply_full_list() {
   Relist::List list = relist_.take();
   auto made = Inventory::make(std::move(list.nodes), std::move(list.ports));
   if (!made) {
-    return list_failed(made.error().within("Ironic's list contradicts itself"));
+    return list_failed(made.error().within(
+        fmt::format("GET {0}/v1/nodes and {0}/v1/ports: the list contradicts "
+                    "itself",
+                    options_.ironic_endpoint)));
   }
   for (auto& [uuid, ports] : std::exchange(fetched_meanwhile_, {})) {
     // One that contradicts itself has been reported and will be asked again.

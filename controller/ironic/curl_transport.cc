@@ -92,6 +92,12 @@ std::size_t on_body(char* data, std::size_t size, std::size_t count,
     reception.body_too_large = true;
     return 0;
   }
+  // As a string grows by itself, but not beyond what it may hold.
+  if (const std::size_t needed = body.size() + chunk.size();
+      needed > body.capacity()) {
+    body.reserve(std::min(std::max(needed, 2 * body.capacity()),
+                          reception.options.max_body));
+  }
   body += chunk;
   return chunk.size();
 }
