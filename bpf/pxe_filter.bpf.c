@@ -67,20 +67,13 @@ static __always_inline void count(__u32 verdict, __u32 reason)
 		(*packets)++;
 }
 
-static __always_inline void remember_client(const struct xdp_md *ctx,
+/* Everything of a record but how many packets there were. */
+static __always_inline void describe_client(struct pxe_client *client,
+					    const struct xdp_md *ctx,
 					    const struct request *request,
 					    __u32 verdict, __u64 now)
 {
-	struct pxe_client *known, fresh = {};
 	const struct pxe_frame *frame = &request->frame;
-
-	known = bpf_map_lookup_elem(&clients, &request->addr);
-	if (known)
-		__sync_fetch_and_add(&known->packets, 1);
-	else
-		fresh.packets = 1;
-	/* A CPU race on one client mixes two of its requests; both are its. */
-	struct pxe_client *client = known ? known : &fresh;
 
 	client->last_seen_ns = now;
 	client->giaddr = request->giaddr;
@@ -92,8 +85,23 @@ static __always_inline void remember_client(const struct xdp_md *ctx,
 	client->message_type = request->options.message_type;
 	client->verdict = verdict;
 	client->reason = request->reason;
-	if (!known)
-		bpf_map_update_elem(&clients, &request->addr, &fresh, BPF_ANY);
+}
+
+/* A race of two CPUs on one client mixes two requests of the same client. */
+static __always_inline void remember_client(const struct xdp_md *ctx,
+					    const struct request *request,
+					    __u32 verdict, __u64 now)
+{
+	struct pxe_client *known, fresh = {.packets = 1};
+
+	known = bpf_map_lookup_elem(&clients, &request->addr);
+	if (known) {
+		describe_client(known, ctx, request, verdict, now);
+		__sync_fetch_and_add(&known->packets, 1);
+		return;
+	}
+	describe_client(&fresh, ctx, request, verdict, now);
+	bpf_map_update_elem(&clients, &request->addr, &fresh, BPF_ANY);
 }
 
 static __always_inline void remember_relay(__be32 giaddr, __u32 verdict,

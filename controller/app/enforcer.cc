@@ -119,9 +119,9 @@ void Enforcer::log_change(const SyncReport& report) const {
                             wanted_->options, std::nullopt};
   if (!enforced_once_) {
     log::info(
-        "first complete list enforced: {} nodes, {} ports, {} nodes being "
+        "first complete list enforced: {} ports, {} nodes of which {} being "
         "inspected; unknown machines are {}",
-        after.inventory->nodes().size(), after.inventory->ports().size(),
+        after.inventory->ports().size(), after.inventory->nodes().size(),
         count_inspected(*after.inventory, after.options),
         after.policy->unknown() == Verdict::kAllow ? "allowed" : "denied");
     return;

@@ -67,6 +67,27 @@ bool is_inspection_state(std::string_view state) {
   return state == "inspecting" || state == "inspect wait";
 }
 
+// By what Ironic says of the node, ironic-inspector left aside.
+Rule decide_by_state(const Node& node, const PolicyOptions& options) {
+  const bool inspection = is_inspection_state(node.provision_state);
+  if (options.skip_managed && inspection &&
+      node.inspector_manage_boot.value_or(false)) {
+    return Rule::kManagedSkipped;
+  }
+  if (!contains(options.open_provision_states, node.provision_state)) {
+    return Rule::kNotInspected;
+  }
+  if (!inspection) return Rule::kBeingInspected;
+  if (!contains(options.supported_inspect_interfaces, node.inspect_interface)) {
+    return Rule::kUnsupportedInterface;
+  }
+  if (options.skip_managed && !node.inspector_manage_boot &&
+      node.provision_state == "inspecting") {
+    return Rule::kManagedNotYetKnown;
+  }
+  return Rule::kBeingInspected;
+}
+
 // Whether any node is being inspected, which opens the door to unknown
 // machines: the node may have no ports in Ironic yet.
 bool anything_inspected(const Inventory& inventory,
@@ -118,24 +139,12 @@ Result<> validate(const PolicyOptions& options) {
 
 Rule decide_node(const Node& node, bool introspected,
                  const PolicyOptions& options) {
-  const bool inspection = is_inspection_state(node.provision_state);
-  if (options.skip_managed && inspection &&
-      node.inspector_manage_boot.value_or(false)) {
-    return Rule::kManagedSkipped;
-  }
-  if (introspected) return Rule::kIntrospected;
-  if (!contains(options.open_provision_states, node.provision_state)) {
-    return Rule::kNotInspected;
-  }
-  if (!inspection) return Rule::kBeingInspected;
-  if (!contains(options.supported_inspect_interfaces, node.inspect_interface)) {
-    return Rule::kUnsupportedInterface;
-  }
-  if (options.skip_managed && !node.inspector_manage_boot &&
-      node.provision_state == "inspecting") {
-    return Rule::kManagedNotYetKnown;
-  }
-  return Rule::kBeingInspected;
+  const Rule rule = decide_by_state(node, options);
+  // Ironic's own news tell more; ironic-inspector opens what they leave shut,
+  // but not what the operator has it skip.
+  const bool opens = introspected && verdict_of(rule) == Verdict::kDeny &&
+                     rule != Rule::kManagedSkipped;
+  return opens ? Rule::kIntrospected : rule;
 }
 
 Policy::Policy(std::vector<Entry> entries, Verdict unknown)

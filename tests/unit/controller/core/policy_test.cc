@@ -261,7 +261,8 @@ TEST(Policy, ANodesStateInterfaceAndBootManagerDecide) {
        kAllow},
       {"inspecting", "redfish", absent, true, defaults(), Rule::kIntrospected,
        kAllow},
-      {"inspect wait", "agent", true, true, defaults(), Rule::kIntrospected,
+      // Ironic says the same, and more.
+      {"inspect wait", "agent", true, true, defaults(), Rule::kBeingInspected,
        kAllow},
       {"inspecting", "agent", absent, true, open_states({}),
        Rule::kIntrospected, kAllow},
@@ -271,7 +272,7 @@ TEST(Policy, ANodesStateInterfaceAndBootManagerDecide) {
       {"inspect wait", "inspector", true, true, skip_managed(),
        Rule::kManagedSkipped, kDeny},
       {"inspecting", "inspector", absent, true, skip_managed(),
-       Rule::kIntrospected, kAllow},
+       Rule::kManagedNotYetKnown, kAllow},
       {"manageable", "inspector", true, true, skip_managed(),
        Rule::kIntrospected, kAllow},
   };
