@@ -92,11 +92,11 @@ std::size_t on_body(char* data, std::size_t size, std::size_t count,
     reception.body_too_large = true;
     return 0;
   }
-  // As a string grows by itself, but not beyond what it may hold.
-  if (const std::size_t needed = body.size() + chunk.size();
-      needed > body.capacity()) {
-    body.reserve(std::min(std::max(needed, 2 * body.capacity()),
-                          reception.options.max_body));
+  // Doubling at the end would take three times the limit: once a body gets
+  // large, it has room for all it may become. What is not written costs none.
+  if (body.size() + chunk.size() > body.capacity() &&
+      body.size() > reception.options.max_body / 16) {
+    body.reserve(reception.options.max_body);
   }
   body += chunk;
   return chunk.size();
