@@ -21,7 +21,9 @@ sys.path.insert(0, str(ROOT / "scripts" / "lib"))
 
 from lab import Lab, entered, wait_for  # noqa: E402
 
-BINARY = os.environ.get("PXEGATE_BINARY", str(ROOT / "build" / "release" / "pxegate"))
+BINARY = os.path.abspath(
+    os.environ.get("PXEGATE_BINARY", ROOT / "build" / "release" / "pxegate")
+)
 REAL_IRONIC = "http://127.0.0.1:6385"
 REAL_INSPECTOR = "http://127.0.0.1:5050"
 
