@@ -73,17 +73,18 @@ class Traffic:
         return self
 
     def __exit__(self, failed: object, *_: object) -> None:
-        for probe in [*self._allowed, *self._denied]:
+        probes = [*self._allowed, *self._denied]
+        if not failed:  # enough to tell something
+            wait_for(lambda: all(len(probe.requests) > 20 for probe in probes), PATIENCE)
+        for probe in probes:
             probe.__exit__()
         if failed:
             return
         assert self._denied_heard() == self._heard, "a denied request has passed"
         for probe in self._denied:
-            assert len(probe.requests) > 3
             assert not probe.answered()
         for probe in self._allowed:
             lost = probe.unanswered()
-            assert len(probe.requests) > 3
             assert not lost, (
                 f"{probe.host}: {len(lost)} of {len(probe.requests)} requests were lost"
             )
@@ -250,24 +251,27 @@ def test_a_second_controller_is_refused(
     controller.start_synced()
     first = str(controller.process.pid)
     own = {"socket": lab.state_dir / "second.sock"}
-    other_pins = f"{lab.pin_path}/second"
+    other_pins = Path(f"{lab.pin_path}-second")
     cases = {
         "socket": ({"api": {"socket": controller.socket}}, first),
         "pin_path": ({"api": own}, first),
         "interface": ({"api": own, "xdp": {"pin_path": other_pins}}, "pxe_filter"),
     }
-    with Traffic(lab):
-        for what, (sections, named) in cases.items():
-            with make(lab, ironic, sections, name=f"second-{what}") as second:
-                second.start()
-                assert second.wait() != 0, what
-                assert named in second.log(), what
-                if what == "interface":
-                    assert "prov0" in second.log()
+    try:
+        with Traffic(lab):
+            for what, (sections, named) in cases.items():
+                with make(lab, ironic, sections, name=f"second-{what}") as second:
+                    second.start()
+                    assert second.wait() != 0, what
+                    assert named in second.log(), what
+                    if what == "interface":
+                        assert "prov0" in second.log()
+    finally:
+        for leftover in (other_pins / "links", other_pins):
+            if leftover.exists():
+                leftover.rmdir()
     assert controller.alive()
     assert controller.status()["healthy"]
-    Path(other_pins, "links").rmdir()
-    Path(other_pins).rmdir()
 
 
 def test_somebody_elses_program_is_not_replaced(
