@@ -52,6 +52,7 @@ volatile struct pxe_settings settings SEC(".data.settings") = {
 /* A request with what was read of it, on its way to the verdict. */
 struct request {
 	struct pxe_addr addr;
+	__u8 chaddr[ETH_ALEN]; /* whatever its hardware type */
 	__be32 giaddr;
 	struct pxe_frame frame;
 	struct pxe_options options;
@@ -120,6 +121,31 @@ static __always_inline void remember_relay(__be32 giaddr, __u32 verdict,
 	bpf_map_update_elem(&relays, &giaddr, &fresh, BPF_ANY);
 }
 
+static __always_inline int is_denied(const __u8 *mac)
+{
+	struct pxe_addr addr = {};
+	const struct pxe_rule *rule;
+
+	addr.htype = PXE_HTYPE_ETHERNET;
+	addr.hlen = ETH_ALEN;
+	__builtin_memcpy(addr.octets, mac, ETH_ALEN);
+	rule = bpf_map_lookup_elem(&rules, &addr);
+	return rule && rule->verdict != PXE_ALLOW;
+}
+
+/*
+ * A denied machine must not get in as an unknown one by giving its address
+ * another hardware type or length, or none: servers answer that as well.
+ */
+static __always_inline int is_denied_in_disguise(const struct request *request)
+{
+	if (request->addr.htype == PXE_HTYPE_ETHERNET &&
+	    request->addr.hlen == ETH_ALEN)
+		return 0;
+	return is_denied(request->chaddr) ||
+	       (!request->giaddr && is_denied(request->frame.source));
+}
+
 /* The verdict for request->addr; sets request->reason. */
 static __always_inline __u32 decide(struct request *request)
 {
@@ -132,7 +158,13 @@ static __always_inline __u32 decide(struct request *request)
 							  : PXE_DENY;
 		request->reason = PXE_REASON_UNKNOWN;
 	}
-	return settings.unknown_verdict == PXE_ALLOW ? PXE_ALLOW : PXE_DENY;
+	if (settings.unknown_verdict != PXE_ALLOW)
+		return PXE_DENY;
+	if (is_denied_in_disguise(request)) {
+		request->reason = PXE_REASON_RULE;
+		return PXE_DENY;
+	}
+	return PXE_ALLOW;
 }
 
 /*
@@ -217,9 +249,8 @@ static __always_inline void read_options(struct xdp_md *ctx,
 	    .start = request->frame.bootp + PXE_BOOTP_FIXED,
 	};
 
-	request->options.message_type = PXE_NO_MESSAGE_TYPE;
+	__builtin_memset(&request->options, 0, sizeof(request->options));
 	request->options.arch = PXE_NO_ARCH;
-	request->options.has_guid = 0;
 	if (!pxe_begin_options(&walk))
 		return;
 	for (int i = 0; i < PXE_MAX_OPTIONS && walk.offset; i++)
@@ -257,10 +288,11 @@ int pxe_filter(struct xdp_md *ctx)
 		count(PXE_DENY, PXE_REASON_MALFORMED);
 		return XDP_DROP;
 	}
-	if (bootp.op != PXE_BOOTREQUEST)
+	if (pxe_is_reply(&bootp, &request.options))
 		return XDP_PASS;
 
 	request.giaddr = bootp.giaddr;
+	__builtin_memcpy(request.chaddr, bootp.chaddr, ETH_ALEN);
 	request.reason =
 	    pxe_client_address(&bootp, &request.options, &request.addr);
 	verdict = decide(&request);

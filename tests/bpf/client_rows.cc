@@ -97,16 +97,18 @@ void add_ethernet(std::vector<Row>& rows) {
   };
   rows.insert(rows.end(), more.begin(), more.end());
 
-  // A length that is not Ethernet's: no rule can name that client, whatever
-  // the rules say about the six bytes.
+  // A length that is not Ethernet's: no rule can name that client. But a
+  // denied machine must not get in as an unknown one by it.
   for (const std::uint8_t hlen : {0, 1, 5, 7, 8, 16, 17, 255}) {
     const Packet packet = udp / Bootp{.hlen = hlen} / options;
     const Seen seen{.addr = raw_addr(1, hlen, as_bytes(kClientMac))};
     const std::string name = "hlen_" + std::to_string(hlen);
     rows.push_back({name, packet, allow_only(kClientMac),
                     denied(PXE_REASON_FOREIGN_HTYPE), seen});
-    rows.push_back({name + "_unknown_allowed", packet, deny_only(kClientMac),
+    rows.push_back({name + "_unknown_allowed", packet, kAllowUnknown,
                     allowed(PXE_REASON_FOREIGN_HTYPE), seen});
+    rows.push_back({name + "_of_a_denied_machine", packet,
+                    deny_only(kClientMac), denied(PXE_REASON_RULE), seen});
   }
   for (const std::uint8_t htype : {0, 2, 6, 20, 24, 27, 31, 33, 255}) {
     const Packet packet = udp / Bootp{.htype = htype} / options;
@@ -114,9 +116,27 @@ void add_ethernet(std::vector<Row>& rows) {
     const std::string name = "htype_" + std::to_string(htype);
     rows.push_back({name, packet, allow_only(kClientMac),
                     denied(PXE_REASON_FOREIGN_HTYPE), seen});
-    rows.push_back({name + "_unknown_allowed", packet, deny_only(kClientMac),
+    rows.push_back({name + "_unknown_allowed", packet, kAllowUnknown,
                     allowed(PXE_REASON_FOREIGN_HTYPE), seen});
+    rows.push_back({name + "_of_a_denied_machine", packet,
+                    deny_only(kClientMac), denied(PXE_REASON_RULE), seen});
   }
+  // Without a chaddr its frame still tells who it is, unless a relay sent it.
+  const Packet nameless = Ethernet{.source = kOtherMac} / Ipv4{} / Udp{} /
+                          Bootp{.hlen = 0, .chaddr = {}} / options;
+  rows.push_back({"no_chaddr_from_a_denied_machine", nameless,
+                  deny_only(kOtherMac), denied(PXE_REASON_RULE)});
+  rows.push_back({"no_chaddr_from_another_machine", nameless,
+                  deny_only(kClientMac), allowed(PXE_REASON_FOREIGN_HTYPE)});
+  rows.push_back(
+      {"no_chaddr_through_a_relay",
+       Ethernet{.source = kRelayMac} / Ipv4{} / Udp{} /
+           Bootp{.hlen = 0, .giaddr = kGiaddr, .chaddr = {}} / options,
+       deny_only(kRelayMac), allowed(PXE_REASON_FOREIGN_HTYPE), std::nullopt,
+       kGiaddr});
+  rows.push_back({"allowed_machine_of_another_type",
+                  udp / Bootp{.htype = 6} / options, allow_all(),
+                  allowed(PXE_REASON_FOREIGN_HTYPE)});
   // A rule that names a foreign type cannot come from the controller, and is
   // not looked for.
   rows.push_back({"rule_for_a_foreign_type", udp / Bootp{.htype = 6} / options,

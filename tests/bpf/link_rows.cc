@@ -7,6 +7,7 @@ std::vector<Row> link_rows() {
   const Packet request = Ipv4{} / Udp{} / Bootp{} / DhcpOptions{};
   const Vlan service{.id = 200, .tag = kEtherServiceVlan};
   const PolicyInForce client = allow_only(kClientMac);
+  const Vlan priority{.id = 0, .priority = 7};
   const Expectation by_rule = allowed(PXE_REASON_RULE);
   return {
       {"direct", Ethernet{} / request, client, by_rule, Seen{}},
@@ -21,7 +22,26 @@ std::vector<Row> link_rows() {
       {"one_service_tag", Ethernet{} / service / request, client, by_rule,
        Seen{.vlans = {200}}},
       {"priority_tag", Ethernet{} / Vlan{.id = 0, .priority = 7} / request,
-       client, by_rule, Seen{.vlans = {0}}},
+       client, by_rule, Seen{}},
+      // The kernel takes all of these off.
+      {"two_priority_tags", Ethernet{} / priority / priority / request,
+       deny_only(kClientMac), denied(PXE_REASON_RULE), Seen{}},
+      {"eight_priority_tags",
+       Ethernet{} / priority / priority / priority / priority / priority /
+           priority / priority / priority / request,
+       deny_only(kClientMac), denied(PXE_REASON_RULE), Seen{}},
+      {"nine_priority_tags",
+       Ethernet{} / priority / priority / priority / priority / priority /
+           priority / priority / priority / priority / request,
+       allow_all(), kMalformed},
+      {"priority_tags_around_two_tags",
+       Ethernet{} / priority / Vlan{.id = 7} / priority / Vlan{.id = 8} /
+           priority / request,
+       deny_only(kClientMac), denied(PXE_REASON_RULE), Seen{.vlans = {7, 8}}},
+      {"priority_tag_then_three_tags",
+       Ethernet{} / priority / Vlan{.id = 7} / Vlan{.id = 8} / Vlan{.id = 9} /
+           request,
+       kDenyAll, kNotOurs},
       {"highest_vlan", Ethernet{} / Vlan{.id = 4095, .priority = 7} / request,
        client, by_rule, Seen{.vlans = {4095}}},
       {"drop_eligible_is_not_part_of_the_id",

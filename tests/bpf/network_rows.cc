@@ -47,13 +47,14 @@ void add_ipv4(std::vector<Row>& rows) {
        kNotOurs},
       {"dont_fragment", Ethernet{} / Ipv4{.dont_fragment = true} / dhcp, client,
        by_rule},
+      // The rest comes in the next fragment, where nobody would look: so a
+      // request cannot slip by in pieces, nor behind a decoy in the padding
+      // of the first.
       {"first_fragment", Ethernet{} / Ipv4{.more_fragments = true} / dhcp,
-       client, by_rule, Seen{}},
-      {"first_fragment_denied",
-       Ethernet{} / Ipv4{.more_fragments = true} / dhcp, deny_only(kClientMac),
-       denied(PXE_REASON_RULE)},
-      // The rest of the header comes in the next fragment, where nobody would
-      // look: so a request cannot slip by in small pieces.
+       allow_all(), kMalformed},
+      {"first_fragment_of_8_bytes_and_a_decoy",
+       Ethernet{} / Ipv4{.total_length = 28, .more_fragments = true} / dhcp,
+       allow_all(), kMalformed},
       {"first_fragment_ends_in_bootp",
        Ethernet{} / Ipv4{.more_fragments = true} / dhcp / Truncate{42 + 232},
        allow_all(), kMalformed},
@@ -84,11 +85,21 @@ void add_ipv4(std::vector<Row>& rows) {
        kNotOurs},
       {"ends_behind_ip", Ethernet{} / Ipv4{} / dhcp / Truncate{34}, kDenyAll,
        kNotOurs},
-      // A server on a raw socket may not check these either.
-      {"total_length_0", Ethernet{} / Ipv4{.total_length = 0} / dhcp, client,
-       by_rule},
+      // The kernel cuts the frame there, and then sees another request.
+      {"total_length_0", Ethernet{} / Ipv4{.total_length = 0} / dhcp,
+       allow_all(), kMalformed},
       {"total_length_of_ip_only", Ethernet{} / Ipv4{.total_length = 20} / dhcp,
-       client, by_rule},
+       allow_all(), kMalformed},
+      {"total_length_lacks_a_byte",
+       Ethernet{} / Ipv4{.total_length = 20 + 8 + 235} / dhcp, allow_all(),
+       kMalformed},
+      {"total_length_of_bootp",
+       Ethernet{} / Ipv4{.total_length = 20 + 8 + 236} / dhcp, client, by_rule},
+      {"total_length_lacks_a_byte_behind_options",
+       Ethernet{} / Ipv4{.options = Bytes(4, 1), .total_length = 24 + 8 + 235} /
+           dhcp,
+       allow_all(), kMalformed},
+      // A server on a raw socket may not check these either.
       {"total_length_65535", Ethernet{} / Ipv4{.total_length = 65535} / dhcp,
        client, by_rule},
       {"ip_checksum_wrong", Ethernet{} / Ipv4{.checksum = 0x1234} / dhcp,
@@ -160,16 +171,40 @@ void add_udp(std::vector<Row>& rows) {
 void add_bootp(std::vector<Row>& rows) {
   const Packet udp = Ethernet{} / Ipv4{} / Udp{};
   const DhcpOptions options;
+  // Kea and ISC dhcpd answer a DISCOVER whatever its op says.
   for (const std::uint8_t op : {0, 2, 3, 255}) {
     rows.push_back({"op_" + std::to_string(op), udp / Bootp{.op = op} / options,
+                    deny_only(kClientMac), denied(PXE_REASON_RULE), Seen{}});
+  }
+  for (const std::uint8_t type : {2, 5, 6}) {
+    const DhcpOptions from_server{.options = {message_type(type)}};
+    const std::string name = "message_" + std::to_string(type);
+    rows.push_back({name + "_of_a_server",
+                    udp / Bootp{.op = 2, .giaddr = kGiaddr} / from_server,
                     kDenyAll, kNotOurs});
+    rows.push_back({name + "_in_a_request", udp / Bootp{} / from_server,
+                    kDenyAll, denied(PXE_REASON_UNKNOWN)});
+  }
+  // What makes a reply doubtful.
+  const Packet reply = udp / Bootp{.op = 2};
+  const std::vector<std::pair<std::string, DhcpOptions>> doubtful{
+      {"reply_without_type", {.options = {client_arch(0)}}},
+      {"reply_without_cookie", {.options = {message_type(2)}, .cookie = false}},
+      {"reply_without_end", {.options = {message_type(2)}, .end = false}},
+      {"reply_and_discover", {.options = {message_type(2), message_type(1)}}},
+      {"discover_and_reply", {.options = {message_type(1), message_type(2)}}},
+      {"reply_of_two_bytes", {.options = {message_type(2), {53, {2, 2}}}}},
+      {"reply_with_overload", {.options = {message_type(2), {52, {1}}}}},
+      {"reply_with_an_option_cut_off",
+       {.options = {message_type(2), {43, {1}, 200}}, .end = false}},
+  };
+  for (const auto& [name, doubt] : doubtful) {
+    rows.push_back({name, reply / doubt, kDenyAll, denied(PXE_REASON_UNKNOWN)});
   }
   const std::vector<Row> more{
       {"reply_of_proxy_dhcp",
        Ethernet{} / Ipv4{} / Udp{.destination = 4011} / Bootp{.op = 2} /
-           options,
-       kDenyAll, kNotOurs},
-      {"relayed_reply", udp / Bootp{.op = 2, .giaddr = kGiaddr} / options,
+           DhcpOptions{.options = {message_type(5)}},
        kDenyAll, kNotOurs},
       {"reply_that_lacks_a_byte",
        udp / Bootp{.op = 2} / options / Truncate{42 + 235}, allow_all(),

@@ -22,24 +22,34 @@ struct Inside {
   View payload{};
 };
 
-// IEEE 802.3 and 802.1Q: leaves the IPv4 packet, where there is one.
-std::optional<View> strip_link_layer(View frame,
-                                     std::vector<std::uint16_t>& vlans) {
-  if (frame.size() < 14) return std::nullopt;
+// IEEE 802.3 and 802.1Q: leaves the IPv4 packet, where there is one. Tags that
+// only carry a priority are no VLANs; more than eight tags are nonsense.
+Inside strip_link_layer(View frame, std::vector<std::uint16_t>& vlans) {
+  if (frame.size() < 14) return {};
   std::uint16_t type = be16(frame, 12);
   View rest = frame.subspan(14);
-  while (type == 0x8100 || type == 0x88a8) {
-    if (vlans.size() == 2 || rest.size() < 4) return std::nullopt;
-    vlans.push_back(be16(rest, 0) % 4096);
+  for (int tags = 0; type == 0x8100 || type == 0x88a8; ++tags) {
+    if (tags == 8) return {Inside::kMalformed};
+    if (rest.size() < 4) return {};
+    const std::uint16_t id = be16(rest, 0) % 4096;
+    if (id != 0) vlans.push_back(id);
+    if (vlans.size() > 2) return {};
     type = be16(rest, 2);
     rest = rest.subspan(4);
   }
-  if (type != 0x0800) return std::nullopt;
-  return rest;
+  if (type != 0x0800) return {};
+  return {Inside::kPayload, rest};
 }
 
-// RFC 791. Its total length is not believed, for a server that reads raw
-// frames need not believe it either.
+// Whether a datagram of the server is all there, in the frame as in the
+// kernel, which cuts at the total length and puts fragments together.
+bool is_whole(View packet) {
+  const bool more = be16(packet, 6) / 8192 % 2 == 1;
+  const std::size_t header = packet[0] % 16 * 4U;
+  return !more && be16(packet, 2) >= header + 8 + 236;
+}
+
+// RFC 791.
 Inside open_ipv4(View packet) {
   if (packet.size() < 20) return {};
   const bool udp = packet[9] == 17;
@@ -64,6 +74,10 @@ Inside open_udp(View datagram) {
 }
 
 struct Options {
+  std::vector<std::uint8_t> types;  // of messages, all that there are
+  bool odd_type = false;            // of a length that is none
+  bool overload = false;
+  bool complete = false;
   std::optional<std::uint8_t> message_type;
   std::optional<std::uint16_t> arch;
   std::optional<std::vector<std::uint8_t>> guid;
@@ -81,7 +95,11 @@ Options read_options(View area) {
   };
   std::size_t at = 4;
   for (int i = 0; i < 64; ++i) {
-    if (!there(at, 1) || area[at] == 255) break;
+    if (!there(at, 1)) break;
+    if (area[at] == 255) {
+      out.complete = true;
+      break;
+    }
     if (area[at] == 0) {
       at += 1;
       continue;
@@ -90,8 +108,13 @@ Options read_options(View area) {
     const std::uint8_t code = area[at];
     const std::size_t length = area[at + 1];
     const std::size_t value = at + 2;
-    if (code == 53 && length == 1 && there(value, 1))
+    if (code == 53 && length == 1 && there(value, 1)) {
       out.message_type = area[value];
+      out.types.push_back(area[value]);
+    } else if (code == 53) {
+      out.odd_type = true;
+    }
+    if (code == 52) out.overload = true;
     if (code == 93 && length >= 2 && there(value, 2))
       out.arch = be16(area, value);
     if (code == 61 && length >= 8 && there(value + length - 8, 8)) {
@@ -100,6 +123,30 @@ Options read_options(View area) {
     }
     at = value + length;
   }
+  return out;
+}
+
+// OFFER, ACK or NAK to a relay, and nothing that a server could take for a
+// client's message.
+bool is_reply(View bootp) {
+  const Options options = read_options(bootp.subspan(236));
+  if (bootp[0] != 2 || !options.complete || options.odd_type ||
+      options.overload || options.types.empty()) {
+    return false;
+  }
+  for (const std::uint8_t type : options.types) {
+    if (type != 2 && type != 5 && type != 6) return false;
+  }
+  return true;
+}
+
+// The Ethernet addresses that a client which no rule can name betrays.
+std::vector<Identity> betrayed(View frame, const Request& request) {
+  if (request.htype == 1 && request.hlen == 6) return {};
+  std::vector<Identity> out{
+      {1, {request.chaddr.begin(), request.chaddr.begin() + 6}}};
+  if (request.giaddr == 0)
+    out.push_back({1, {frame.begin() + 6, frame.begin() + 12}});
   return out;
 }
 
@@ -129,28 +176,39 @@ Judgement judge(View frame, const Policy& policy) {
   const Judgement malformed{false, Why::kMalformed, std::nullopt};
 
   std::vector<std::uint16_t> vlans;
-  const auto packet = strip_link_layer(frame, vlans);
-  if (!packet) return not_ours;
-  const Inside ipv4 = open_ipv4(*packet);
+  const Inside link = strip_link_layer(frame, vlans);
+  if (link.kind == Inside::kMalformed) return malformed;
+  if (link.kind == Inside::kNotOurs) return not_ours;
+  const Inside ipv4 = open_ipv4(link.payload);
   if (ipv4.kind == Inside::kMalformed) return malformed;
   if (ipv4.kind == Inside::kNotOurs) return not_ours;
   const Inside udp = open_udp(ipv4.payload);
-  if (udp.kind == Inside::kMalformed) return malformed;
   if (udp.kind == Inside::kNotOurs) return not_ours;
-  if (udp.payload[0] != 1) return not_ours;
+  if (udp.kind == Inside::kMalformed || !is_whole(link.payload))
+    return malformed;
+  if (is_reply(udp.payload)) return not_ours;
 
   Judgement out;
   out.request = read_request(udp.payload, std::move(vlans));
-  if (!out.request->identity) {
-    out.pass = policy.unknown_allowed;
+  if (out.request->identity) {
+    const auto rule = policy.allowed.find(*out.request->identity);
+    if (rule != policy.allowed.end()) {
+      out.pass = rule->second;
+      out.counted = Why::kRule;
+      return out;
+    }
+    out.counted = Why::kUnknown;
+  } else {
     out.counted =
         out.request->htype == 32 ? Why::kNoClientId : Why::kForeignHardware;
-    return out;
   }
-  const auto rule = policy.allowed.find(*out.request->identity);
-  const bool found = rule != policy.allowed.end();
-  out.pass = found ? rule->second : policy.unknown_allowed;
-  out.counted = found ? Why::kRule : Why::kUnknown;
+  out.pass = policy.unknown_allowed;
+  for (const Identity& ethernet : betrayed(frame, *out.request)) {
+    const auto rule = policy.allowed.find(ethernet);
+    if (!out.pass || rule == policy.allowed.end() || rule->second) continue;
+    out.pass = false;
+    out.counted = Why::kRule;
+  }
   return out;
 }
 

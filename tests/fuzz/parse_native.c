@@ -66,9 +66,12 @@ void parse_native(const __u8* bytes, size_t size, size_t linear,
     for (int i = 0; i < PXE_MAX_OPTIONS; i++)
       if (pxe_next_option(&walk)) break;
   }
+  if (pxe_is_reply(&bootp, &options)) {
+    out->kind = PARSED_OTHER;
+    return;
+  }
   out->kind = PARSED_REQUEST;
   out->bootp = found.bootp;
-  out->op = bootp.op;
   out->giaddr = bootp.giaddr;
   out->vlans = found.vlans;
   for (__u32 i = 0; i < found.vlans; i++) out->vlan[i] = found.vlan[i];

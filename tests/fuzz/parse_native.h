@@ -21,7 +21,6 @@ enum parsed_kind { PARSED_OTHER, PARSED_REQUEST, PARSED_MALFORMED };
 struct parsed {
   enum parsed_kind kind;
   __u32 bootp; /* offset; this and the rest where it is a request */
-  __u8 op;
   __be32 giaddr;
   __u16 vlan[PXE_MAX_VLANS];
   __u32 vlans;

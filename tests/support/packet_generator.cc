@@ -76,8 +76,8 @@ DhcpOptions PacketGenerator::options() {
   for (std::uint32_t left = any_of(counts); left > 0; --left) {
     switch (below(8)) {
       case 0:
-        dhcp.options.push_back(
-            message_type(static_cast<std::uint8_t>(below(256))));
+        dhcp.options.push_back(message_type(
+            static_cast<std::uint8_t>(below(one_in(4) ? 256 : 8))));
         break;
       case 1:
         dhcp.options.push_back(
