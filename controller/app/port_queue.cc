@@ -6,8 +6,10 @@
 namespace pxegate {
 namespace {
 
-constexpr BackoffOptions kBackoff{std::chrono::seconds(1),
-                                  std::chrono::seconds(30)};
+// These ports are wanted soon: no Retry-After puts them off for longer.
+constexpr BackoffOptions kBackoff{.first = std::chrono::seconds(1),
+                                  .max = std::chrono::seconds(30),
+                                  .patience = 1};
 
 }  // namespace
 

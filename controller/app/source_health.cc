@@ -10,6 +10,9 @@
 namespace pxegate {
 namespace {
 
+// Nobody is expected to try again; one who does must not spin.
+constexpr std::chrono::milliseconds kAfterCancel{1000};
+
 // Whether two messages tell the same but for numbers and UUIDs in them: how
 // long a request waited before it failed is no news.
 bool tell_the_same(std::string_view a, std::string_view b) {
@@ -48,8 +51,11 @@ void SourceHealth::succeeded() {
   backoff_.reset();
 }
 
-std::chrono::milliseconds SourceHealth::failed(const Error& error) {
-  const auto delay = backoff_.next(random_(), error.retry_after());
+std::chrono::milliseconds SourceHealth::failed(
+    const Error& error, std::chrono::milliseconds at_least) {
+  if (error.code() == ErrorCode::kCancelled) return kAfterCancel;
+  const auto delay =
+      std::max(backoff_.next(random_(), error.retry_after()), at_least);
   const bool news = !failing_since_ ||
                     !tell_the_same(last_error_->message(), error.message());
   if (news) {

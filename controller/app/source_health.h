@@ -28,8 +28,10 @@ class SourceHealth {
                Random random);
 
   void succeeded();
-  // The delay before the next try.
-  std::chrono::milliseconds failed(const Error& error);
+  // The delay before the next try: what backoff says, or `at_least`. Being
+  // told to stop (kCancelled) is no failure.
+  std::chrono::milliseconds failed(const Error& error,
+                                   std::chrono::milliseconds at_least = {});
   // Somebody asked to try now: the next failure counts as the first as far as
   // the delay goes.
   void forget_delay() { backoff_.reset(); }

@@ -7,15 +7,21 @@
 namespace pxegate {
 namespace {
 
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr BackoffOptions kBackoff{seconds(1), seconds(30)};
+// What is asked often costs little and tells who is being inspected: a
+// Retry-After does not put it off for longer than backoff does.
+constexpr BackoffOptions kPollBackoff{
+    .first = seconds(1), .max = seconds(30), .patience = 1};
 
 // While the ports of many nodes are being asked for, what came so far is
 // enforced this often: each time costs a copy of the inventory.
-constexpr std::chrono::milliseconds kPortBatch{100};
+constexpr milliseconds kPortBatch{100};
 
-// A full list that costs more than this share of sync_period is dear.
+// A full list that costs more than this share of sync_period is dear; and no
+// larger share of the time is lost to requests that fail.
 constexpr int kDearShare = 10;
 
 // "Now", for work that is due whenever it exists.
@@ -37,13 +43,13 @@ SyncLoop::SyncLoop(SyncLoopOptions options, IronicApi& ironic,
       enforcer_(host, clock, random),
       driver_period_(host.sync_period(options_.sync_period)),
       next_poll_(started_),
-      poll_health_("asking Ironic who is being inspected", kBackoff, clock,
+      poll_health_("asking Ironic who is being inspected", kPollBackoff, clock,
                    random),
       next_inspector_(started_),
       inspector_health_("asking ironic-inspector who is being inspected",
-                        kBackoff, clock, random),
-      ports_health_("asking Ironic for the ports of inspected nodes", kBackoff,
-                    clock, random),
+                        kPollBackoff, clock, random),
+      ports_health_("asking Ironic for the ports of inspected nodes",
+                    kPollBackoff, clock, random),
       next_list_(started_),
       list_health_("listing all nodes and ports of Ironic", kBackoff, clock,
                    random),
@@ -61,6 +67,13 @@ bool SyncLoop::stretched() const {
 seconds SyncLoop::full_sync_every() const {
   if (!stretched()) return options_.sync_period;
   return std::chrono::ceil<seconds>(list_cost_ * kDearShare);
+}
+
+milliseconds SyncLoop::rest_after(Monotonic began) const {
+  // Before anything is enforced, all wait for this source anyway.
+  if (!can_enforce()) return {};
+  return std::chrono::ceil<milliseconds>((clock_.now() - began) *
+                                         (kDearShare - 1));
 }
 
 Monotonic SyncLoop::due(Work work) const {
@@ -182,8 +195,8 @@ void SyncLoop::poll_ironic() {
   poll_health_.succeeded();
   next_poll_ = std::max(poll_began_ + options_.poll_interval, now);
   others_turn_ = true;
-  if (poll_confirms_list_) list_confirmed_ = true;
   apply_poll(poll_.take());
+  if (poll_confirms_list_) confirm_list();
 }
 
 void SyncLoop::poll_failed(const Error& error) {
@@ -233,7 +246,8 @@ void SyncLoop::poll_inspector() {
   const Monotonic now = clock_.now();
   next_inspector_ = std::max(began + options_.poll_interval, now);
   if (!unfinished) {
-    const auto delay = inspector_health_.failed(unfinished.error());
+    const auto delay =
+        inspector_health_.failed(unfinished.error(), rest_after(began));
     next_inspector_ = std::max(next_inspector_, now + delay);
     return;
   }

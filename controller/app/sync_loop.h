@@ -48,7 +48,8 @@ struct SyncLoopOptions {
 //
 // Until a full list, a poll and ironic-inspector (where there is one) have
 // answered once, the driver is given nothing to enforce. After that a source
-// that fails leaves the policy as it is.
+// that fails leaves the policy as it is. So does a full list that has lost
+// more than half of the ports, until three in a row have.
 //
 // Not thread-safe: one thread makes all calls.
 class SyncLoop {
@@ -109,6 +110,9 @@ class SyncLoop {
   bool can_enforce() const;
   bool stretched() const;
   std::chrono::seconds full_sync_every() const;
+  // How long to leave a source alone after a request that began then and
+  // failed: whoever hangs must not keep the others waiting all the time.
+  std::chrono::milliseconds rest_after(Monotonic began) const;
   Monotonic due(Work work) const;
   void run(Work work);
 
@@ -122,7 +126,10 @@ class SyncLoop {
   void fetch_ports();
   void apply_fetched_ports();
   void read_full_list();
-  void list_failed(const Error& error);
+  void confirm_list();
+  void list_failed(const Error& error, std::chrono::milliseconds rest = {});
+  Result<> check_list(const Relist::List& list) const;
+  Result<> check_length(std::size_t ports);
   void apply_full_list();
   void schedule_full_list();
   Result<SyncOutcome> outcome_of(const Result<SyncReport>& enforced) const;
@@ -172,6 +179,9 @@ class SyncLoop {
   Relist relist_;
   Monotonic next_list_;            // or its next page
   bool list_confirmed_ = false;    // by a poll after its nodes were read
+  Uuids open_throughout_;          // before its nodes were read and after
+  std::size_t listed_ports_ = 0;   // by the last one that took effect
+  int short_lists_ = 0;            // held back, in a row
   PortsByNode fetched_meanwhile_;  // while the list of ports was read
   std::chrono::steady_clock::duration list_work_{};  // of the one under way
   std::chrono::steady_clock::duration list_cost_{};  // of the last one

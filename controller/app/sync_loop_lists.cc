@@ -7,8 +7,19 @@
 #include <utility>
 
 #include "controller/app/sync_loop.h"
+#include "controller/base/log.h"
 
 namespace pxegate {
+namespace {
+
+using std::chrono::milliseconds;
+
+// From so many ports on a list that is less than half as long as the last one
+// is believed only when it has come so often in a row.
+constexpr std::size_t kManyPorts = 10;
+constexpr int kShortListsToBelieve = 3;
+
+}  // namespace
 
 void SyncLoop::read_full_list() {
   const Monotonic began = clock_.now();
@@ -17,6 +28,8 @@ void SyncLoop::read_full_list() {
     relist_.begin(began);
     list_work_ = {};
     list_confirmed_ = false;
+    open_throughout_.clear();
+    for (const auto& [uuid, node] : open_) open_throughout_.insert(uuid);
     fetched_meanwhile_.clear();
     new_ports_.clear();
     list_requested_ = false;
@@ -26,7 +39,7 @@ void SyncLoop::read_full_list() {
   const auto read = relist_.read_page(ironic_);
   next_list_ = clock_.now();
   list_work_ += next_list_ - began;
-  if (!read) return list_failed(read.error());
+  if (!read) return list_failed(read.error(), rest_after(began));
   if (!nodes || relist_.phase() != Relist::Phase::kPorts) return;
   // From here on what is asked for in between is newer than the list.
   if (!fetched_.empty()) apply_fetched_ports();
@@ -35,8 +48,15 @@ void SyncLoop::read_full_list() {
   if (!poll_health_.failing()) next_poll_ = next_list_;
 }
 
-void SyncLoop::list_failed(const Error& error) {
-  next_list_ = clock_.now() + list_health_.failed(error);
+void SyncLoop::confirm_list() {
+  list_confirmed_ = true;
+  std::erase_if(open_throughout_, [this](const std::string& uuid) {
+    return !open_.contains(uuid);
+  });
+}
+
+void SyncLoop::list_failed(const Error& error, milliseconds rest) {
+  next_list_ = clock_.now() + list_health_.failed(error, rest);
   answer_served(fail(error));
   if (list_requested_) {
     relist_.drop();
@@ -47,6 +67,16 @@ void SyncLoop::list_failed(const Error& error) {
 void SyncLoop::apply_full_list() {
   const Monotonic began = clock_.now();
   Relist::List list = relist_.take();
+  const std::size_t listed = list.ports.size();
+  if (auto checked = check_list(list); !checked) {
+    return list_failed(checked.error());
+  }
+  if (auto checked = check_length(listed); !checked) {
+    // The next opinion is worth more when it is not of the same second.
+    const auto next = relist_.began() + full_sync_every() - began;
+    return list_failed(checked.error(),
+                       std::chrono::ceil<milliseconds>(std::max(next, {})));
+  }
   auto made = Inventory::make(std::move(list.nodes), std::move(list.ports));
   if (!made) {
     return list_failed(made.error().within(
@@ -65,6 +95,7 @@ void SyncLoop::apply_full_list() {
   made->set_introspected(introspected_);
   inventory_ = std::make_shared<const Inventory>(*std::move(made));
   last_port_ = relist_.last_port();
+  listed_ports_ = listed;
   port_queue_.remove_covered();
   fetched_.clear();
   list_read_at_ = clock_.wall();
@@ -79,6 +110,36 @@ void SyncLoop::apply_full_list() {
   list_cost_ = list_work_ + (clock_.now() - began);
   schedule_full_list();
   answer_served(outcome_of(enforced));
+}
+
+// A node that was open all the time is among the nodes, or the list is not
+// all of them. (One that turned up since may be younger than the list.)
+Result<> SyncLoop::check_list(const Relist::List& list) const {
+  Uuids missing = open_throughout_;
+  for (const Node& node : list.nodes) missing.erase(node.uuid);
+  if (missing.empty()) return {};
+  return fail(fmt::format("GET {}/v1/nodes: the list lacks node {}, which is "
+                          "in an open state",
+                          options_.ironic_endpoint, *missing.begin()),
+              ErrorCode::kInvalid);
+}
+
+Result<> SyncLoop::check_length(std::size_t ports) {
+  if (listed_ports_ < kManyPorts || 2 * ports >= listed_ports_) {
+    short_lists_ = 0;
+    return {};
+  }
+  if (++short_lists_ < kShortListsToBelieve) {
+    return fail(
+        fmt::format("Ironic listed {} ports, {} were known: held back until "
+                    "{} lists in a row say so (this is number {}; `pxegate "
+                    "sync` asks for the next one now)",
+                    ports, listed_ports_, kShortListsToBelieve, short_lists_),
+        ErrorCode::kUnavailable);
+  }
+  log::warning("Ironic listed {} ports, {} were known: believed after {} lists",
+               ports, listed_ports_, short_lists_);
+  return {};
 }
 
 void SyncLoop::schedule_full_list() {

@@ -331,11 +331,20 @@ constexpr std::string_view kInspectorEndpointHelp =
     "where inspections are started at ironic-inspector itself, which Ironic "
     "does not know of. Unset, ironic-inspector is not asked, and nothing else "
     "in this section matters.";
+constexpr std::string_view kIronicTimeoutHelp =
+    "Give up a request after so many seconds. Raise it where listing a "
+    "thousand ports takes longer.";
+constexpr std::string_view kInspectorTimeoutHelp =
+    "Give up a request after so many seconds. Ironic is not asked meanwhile: "
+    "the longer an ironic-inspector that hangs is waited for, the later a node "
+    "that Ironic inspects gets its answer.";
 
 template <ServiceConfig Config::*kService>
 constexpr std::array<Option, 9> service_options(std::string_view section,
                                                 std::string_view endpoint_help,
-                                                std::string_view example) {
+                                                std::string_view example,
+                                                std::string_view timeout,
+                                                std::string_view timeout_help) {
   return {
       Option{.section = section,
              .name = "endpoint_override",
@@ -419,9 +428,8 @@ constexpr std::array<Option, 9> service_options(std::string_view section,
       Option{.section = section,
              .name = "timeout",
              .type = OptionType::kSeconds,
-             .default_text = "30",
-             .help = "Give up a request after so many seconds. Raise it where "
-                     "listing a thousand ports takes longer.",
+             .default_text = timeout,
+             .help = timeout_help,
              .set = +[](Config& c, seconds v) { (c.*kService).timeout = v; },
              .min = 1,
              .max = 3600}};
@@ -547,9 +555,11 @@ constexpr auto joined(const std::array<Option, kSizes>&... parts) {
 constexpr std::array kOptions =
     joined(kDefaultOptions, kPxeFilterOptions,
            service_options<&Config::ironic>("ironic", kIronicEndpointHelp,
-                                            "http://192.0.2.1:6385"),
+                                            "http://192.0.2.1:6385", "30",
+                                            kIronicTimeoutHelp),
            service_options<&Config::inspector>(
-               "inspector", kInspectorEndpointHelp, "http://192.0.2.1:5050"),
+               "inspector", kInspectorEndpointHelp, "http://192.0.2.1:5050",
+               "5", kInspectorTimeoutHelp),
            kXdpOptions, kApiOptions, kDiscoveryOptions);
 
 std::string lower(std::string_view text) {

@@ -18,7 +18,10 @@ std::chrono::milliseconds Backoff::next(
   const auto half = ceiling / 2;
   const auto spread = static_cast<std::uint64_t>((ceiling - half).count()) + 1;
   auto delay = half + std::chrono::milliseconds(random_bits % spread);
-  if (at_least) delay = std::max(delay, std::min(*at_least, options_.max * 10));
+  if (at_least) {
+    delay =
+        std::max(delay, std::min(*at_least, options_.max * options_.patience));
+  }
   return delay;
 }
 

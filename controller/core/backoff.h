@@ -9,10 +9,12 @@
 namespace pxegate {
 
 // Exponential backoff with jitter. Pure: the caller gives the random bits, so
-// that tests need no seed. Both options are positive.
+// that tests need no seed. All options are positive.
 struct BackoffOptions {
   std::chrono::milliseconds first{500};
   std::chrono::milliseconds max{30'000};
+  // A Retry-After is believed up to so many times `max`.
+  int patience = 10;
 };
 
 class Backoff {
@@ -21,8 +23,8 @@ class Backoff {
 
   // The delay before the next try after one more failure: between half of
   // min(max, first * 2^n) and all of it, n counting failures since reset().
-  // `at_least` (a Retry-After) raises it, by no more than ten times `max`, so
-  // that a lying server cannot park us.
+  // `at_least` (a Retry-After) raises it, up to `patience` times `max`, so that
+  // a lying server cannot park us.
   std::chrono::milliseconds next(
       std::uint64_t random_bits,
       std::optional<std::chrono::milliseconds> at_least = std::nullopt);

@@ -163,12 +163,14 @@ class FakeInspector final : public InspectorApi {
  public:
   Result<std::set<std::string, std::less<>>> unfinished() override {
     ++calls;
+    if (before_call) before_call();
     if (error) return fail(*error);
     return uuids;
   }
 
   std::set<std::string, std::less<>> uuids;
   std::optional<Error> error;
+  std::function<void()> before_call;
   int calls = 0;
 };
 

@@ -75,13 +75,97 @@ TEST_F(SyncLoopFailuresTest, AFailingPollComesNoMoreOftenThanTheInterval) {
 
 TEST_F(SyncLoopFailuresTest, RetryAfterIsHonoured) {
   settle();
-  fail_calls("", Error("429", ErrorCode::kUnavailable).retry_after(60s));
+  fail_calls("", Error("429", ErrorCode::kUnavailable).retry_after(20s));
   run_for(2s);
   const auto polls = ironic_.count("state ");
-  run_for(59s);
+  run_for(19s);
   EXPECT_EQ(ironic_.count("state "), polls);
   run_for(2s);
   EXPECT_EQ(ironic_.count("state "), polls + 1);
+}
+
+TEST_F(SyncLoopFailuresTest, RetryAfterPutsOffPollsForHalfAMinuteAtMost) {
+  settle();
+  fail_calls("", Error("429", ErrorCode::kUnavailable).retry_after(300s));
+  run_for(15s);
+  const auto lists = ironic_.count("nodes ");
+  heal_calls();
+  ironic_.truth.set_state("n1", "inspecting");
+  run_for(31s);
+  EXPECT_TRUE(allows(1));
+  EXPECT_EQ(ironic_.count("nodes "), lists) << "a full list waits longer";
+}
+
+TEST_F(SyncLoopFailuresTest, RetryAfterPutsOffANodesPortsForHalfAMinuteAtMost) {
+  settle();
+  ironic_.truth.ports.push_back(make_port("p4", "n1", mac(4)));
+  ironic_.truth.set_state("n1", "inspecting");
+  bool failed = false;
+  ironic_.before_call = [&](const std::string& call) -> std::optional<Error> {
+    if (call.starts_with("state ")) return std::nullopt;
+    if (call.starts_with("of ") && std::exchange(failed, true)) return {};
+    return Error("429", ErrorCode::kUnavailable).retry_after(300s);
+  };
+  run_for(33s);
+  EXPECT_EQ(filter_.policy.find(mac(4)), Verdict::kAllow);
+}
+
+TEST_F(SyncLoopFailuresTest, BeingToldToStopIsNoFailure) {
+  const testing::TempDir dir;
+  const std::string file = dir / "log";
+  settle();
+  ASSERT_TRUE(log::configure(log::Level::kInfo, file));
+  fail_calls("", Error("stopped", ErrorCode::kCancelled));
+  run_for(20s);
+  ASSERT_TRUE(log::configure(log::Level::kInfo, ""));
+  EXPECT_EQ(read_file(file).value(), "");
+  EXPECT_EQ(status().sources[0].consecutive_failures, 0U);
+  EXPECT_EQ(status().sources[0].last_error, "");
+}
+
+TEST_F(SyncLoopFailuresTest, PagesThatHangCostATenthOfTheTimeAtMost) {
+  settle();
+  fail_calls("nodes ", Error("timed out", ErrorCode::kUnavailable));
+  ironic_.page_cost = 30s;
+  run_for(15s);
+  const auto pages = ironic_.count("nodes ");
+  run_for(50min);
+  EXPECT_GE(ironic_.count("nodes ") - pages, 8);
+  EXPECT_LE(ironic_.count("nodes ") - pages, 11);
+}
+
+class SyncLoopInspectorFailuresTest : public ::testing::Test,
+                                      public testing::SyncLoopFixture {
+ protected:
+  SyncLoopInspectorFailuresTest() : SyncLoopFixture(true) {}
+
+  void hang_for(std::chrono::seconds timeout) {
+    inspector_.before_call = [this, timeout] { clock_.advance(timeout); };
+    inspector_.error = Error("timed out", ErrorCode::kUnavailable);
+  }
+};
+
+TEST_F(SyncLoopInspectorFailuresTest, OneThatHangsCostsATenthOfTheTimeAtMost) {
+  settle();
+  hang_for(5s);
+  run_for(10s);
+  const int calls = inspector_.calls;
+  const auto polls = ironic_.count("state inspecting");
+  run_for(1000s);
+  EXPECT_GE(inspector_.calls - calls, 18);
+  EXPECT_LE(inspector_.calls - calls, 21);
+  EXPECT_GE(ironic_.count("state inspecting") - polls, 440);
+}
+
+TEST_F(SyncLoopInspectorFailuresTest, OneThatHangsIsWaitedForBeforeItsFirst) {
+  hang_for(5s);
+  run_for(120s);
+  EXPECT_EQ(syncs(), 0U);
+  inspector_.before_call = nullptr;
+  inspector_.error.reset();
+  run_for(31s);
+  EXPECT_EQ(verdict(1), Verdict::kDeny);
+  EXPECT_GT(syncs(), 0U);
 }
 
 TEST_F(SyncLoopFailuresTest, ARequestIsTriedAtOnceAndAnsweredWithTheError) {

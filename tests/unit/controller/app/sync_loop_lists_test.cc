@@ -168,6 +168,111 @@ TEST_F(SyncLoopListsTest, AListThatContradictsItselfChangesNothing) {
   EXPECT_FALSE(status().stale);
 }
 
+TEST_F(SyncLoopListsTest, AListThatLostMostPortsIsHeldBack) {
+  make_dear(0ms);  // 101 ports
+  settle();
+  const auto in_force = filter_.policy;
+  const auto ports = std::exchange(ironic_.truth.ports, {});
+  run_for(31s);  // two lists
+  EXPECT_EQ(filter_.policy, in_force);
+  EXPECT_TRUE(status().stale);
+  EXPECT_EQ(status().ports, 101U);
+  EXPECT_THAT(status().sources[0].last_error,
+              HasSubstr("Ironic listed 0 ports, 101 were known: held back "
+                        "until 3 lists in a row say so (this is number 2"));
+  ironic_.truth.ports = ports;
+  run_for(16s);
+  EXPECT_FALSE(status().stale);
+  // That was a list in between: it counts from the start again.
+  ironic_.truth.ports.resize(50);
+  run_for(31s);
+  EXPECT_EQ(filter_.policy, in_force);
+  run_for(16s);
+  EXPECT_EQ(status().ports, 50U);
+  EXPECT_FALSE(status().stale);
+  EXPECT_EQ(filter_.policy,
+            compute_policy(ironic_.truth.inventory(), options_.policy));
+}
+
+TEST_F(SyncLoopListsTest, HalfOfThePortsOrAFewAreBelievedAtOnce) {
+  make_dear(0ms);
+  settle();
+  ironic_.truth.ports.resize(51);
+  run_for(15s);
+  EXPECT_EQ(status().ports, 51U);
+  ironic_.truth.ports.resize(26);
+  run_for(15s);
+  ironic_.truth.ports.resize(13);
+  run_for(15s);
+  ironic_.truth.ports.resize(9);
+  run_for(15s);
+  EXPECT_EQ(status().ports, 9U);
+  ironic_.truth.ports.clear();
+  run_for(15s);
+  EXPECT_EQ(status().ports, 0U);
+}
+
+TEST_F(SyncLoopListsTest, ARequestIsOneOfTheListsThatConfirmAShortOne) {
+  make_dear(0ms);
+  settle();
+  ironic_.truth.ports.resize(3);
+  for (int i = 1; i < 3; ++i) {
+    request();
+    settle();
+    ASSERT_TRUE(answer_);
+    ASSERT_FALSE(*answer_);
+    EXPECT_THAT(answer_->error().message(), HasSubstr("held back"));
+    EXPECT_EQ(status().ports, 101U);
+  }
+  request();
+  settle();
+  ASSERT_TRUE(answer_);
+  EXPECT_TRUE(*answer_);
+  EXPECT_EQ(status().ports, 3U);
+}
+
+TEST_F(SyncLoopListsTest, AListWithoutANodeThatIsOpenAllTheTimeIsNoList) {
+  ironic_.truth.set_state("n1", "inspecting");
+  settle();
+  const auto in_force = filter_.policy;
+  // The list of nodes is short, the polls are not.
+  Node hidden;
+  ironic_.before_call = [&](const std::string& call) -> std::optional<Error> {
+    if (call == "nodes ") {
+      hidden = ironic_.truth.node("n1");
+      ironic_.truth.nodes.clear();
+    } else if (ironic_.truth.nodes.empty()) {
+      ironic_.truth.nodes = {hidden, make_node("n2", "active")};
+    }
+    return std::nullopt;
+  };
+  request();
+  run_for(60s);
+  ASSERT_TRUE(answer_);
+  ASSERT_FALSE(*answer_);
+  EXPECT_THAT(answer_->error().message(),
+              HasSubstr("lacks node n1, which is in an open state"));
+  EXPECT_EQ(filter_.policy, in_force);
+  EXPECT_TRUE(status().stale);
+  heal_calls();
+  run_for(31s);
+  EXPECT_FALSE(status().stale);
+}
+
+TEST_F(SyncLoopListsTest, ANodeThatTurnsUpDuringAListIsNoContradiction) {
+  settle();
+  ironic_.before_call = [&](const std::string& call) -> std::optional<Error> {
+    if (call == "ports ") {
+      ironic_.truth.nodes.push_back(make_node("n3", "inspecting"));
+    }
+    return std::nullopt;
+  };
+  request();
+  settle();
+  ASSERT_TRUE(answer_);
+  EXPECT_TRUE(*answer_);
+}
+
 TEST_F(SyncLoopListsTest, AListOlderThanAPollDoesNotCloseANode) {
   settle();
   // The nodes are read, then n1 starts, then the ports are read.

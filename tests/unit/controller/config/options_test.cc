@@ -115,6 +115,8 @@ TEST(OptionTable, DefaultsAreThoseOfTheDocumentation) {
   EXPECT_THAT(config.pxe_filter.open_provision_states,
               ElementsAre("inspecting", "inspect wait"));
   EXPECT_EQ(config.ironic.auth_type, AuthType::kNone);
+  EXPECT_EQ(config.ironic.timeout, seconds(30));
+  EXPECT_EQ(config.inspector.timeout, seconds(5));
   EXPECT_EQ(config.xdp.mode, XdpMode::kAuto);
   EXPECT_EQ(config.xdp.on_exit, OnExit::kKeep);
   EXPECT_EQ(config.xdp.pin_path, "/sys/fs/bpf/pxegate");

@@ -62,6 +62,12 @@ TEST(Backoff, RetryAfterIsBelievedUpToTenTimesTheMaximum) {
   EXPECT_EQ(backoff.next(kLow, milliseconds::max()), 80s);
 }
 
+TEST(Backoff, WithLessPatienceRetryAfterIsBelievedLess) {
+  Backoff backoff({.first = 1s, .max = 8s, .patience = 1});
+  EXPECT_EQ(backoff.next(kLow, 5s), 5s);
+  EXPECT_EQ(backoff.next(kLow, 80s), 8s);
+}
+
 TEST(Backoff, AVeryLongSeriesOfFailuresOverflowsNothing) {
   const milliseconds max = milliseconds::max();
   Backoff backoff({.first = 1h, .max = max});
