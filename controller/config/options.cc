@@ -321,7 +321,9 @@ constexpr std::array kPxeFilterOptions = {
            .help =
                "Keep nodes out whose inspection Ironic boots itself, over a "
                "network of its own. Set it where such nodes must not get an "
-               "answer from the inspection DHCP server.",
+               "answer from the inspection DHCP server. The account must be "
+               "allowed to read driver_internal_info: of a node in `inspect "
+               "wait` it could not tell otherwise, and keeps it out.",
            .set = +[](Config& c, bool v) { c.pxe_filter.skip_managed = v; }}};
 
 constexpr std::string_view kIronicEndpointHelp =

@@ -26,6 +26,10 @@ constexpr std::array<RuleInfo, kRuleCount> kRules = {{
     {Rule::kManagedSkipped, Verdict::kDeny, "managed_skipped",
      "Ironic itself manages the boot of this inspection, and skip_managed is "
      "set"},
+    {Rule::kManagedUnknown, Verdict::kDeny, "managed_unknown",
+     "Ironic does not tell who manages the boot of this inspection, and "
+     "skip_managed is set: the account lacks the permission "
+     "baremetal:node:get:driver_internal_info"},
     {Rule::kNotInspected, Verdict::kDeny, "not_inspected",
      "its node is in Ironic and is not being inspected"},
     {Rule::kUnsupportedInterface, Verdict::kDeny, "unsupported_interface",
@@ -81,9 +85,11 @@ Rule decide_by_state(const Node& node, const PolicyOptions& options) {
   if (!contains(options.supported_inspect_interfaces, node.inspect_interface)) {
     return Rule::kUnsupportedInterface;
   }
-  if (options.skip_managed && !node.inspector_manage_boot &&
-      node.provision_state == "inspecting") {
-    return Rule::kManagedNotYetKnown;
+  if (options.skip_managed && !node.inspector_manage_boot) {
+    // Ironic decides while the node is `inspecting`. Who may not read what it
+    // decided never sees it.
+    return node.provision_state == "inspecting" ? Rule::kManagedNotYetKnown
+                                                : Rule::kManagedUnknown;
   }
   return Rule::kBeingInspected;
 }
@@ -143,7 +149,8 @@ Rule decide_node(const Node& node, bool introspected,
   // Ironic's own news tell more; ironic-inspector opens what they leave shut,
   // but not what the operator has it skip.
   const bool opens = introspected && verdict_of(rule) == Verdict::kDeny &&
-                     rule != Rule::kManagedSkipped;
+                     rule != Rule::kManagedSkipped &&
+                     rule != Rule::kManagedUnknown;
   return opens ? Rule::kIntrospected : rule;
 }
 

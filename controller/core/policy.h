@@ -41,6 +41,8 @@ enum class Rule : std::uint8_t {
   kManagedNotYetKnown,    // allow for now: skip_managed is set, the node is
                           // `inspecting` and Ironic has not said who boots it
   kManagedSkipped,        // deny: Ironic manages this boot, skip_managed set
+  kManagedUnknown,        // deny: skip_managed is set, the node is in `inspect
+                          // wait` and Ironic still does not say who boots it
   kNotInspected,          // deny: in Ironic, in no open state
   kUnsupportedInterface,  // deny: open state, inspect_interface not supported
   kNodeMissing,           // deny: the port's node is not in the node list
@@ -49,7 +51,7 @@ enum class Rule : std::uint8_t {
   kUnknownDenied,         // deny: unknown, deny_unknown_macs is set
   kUnknownIdle,           // deny: unknown, no inspection, no discovery
 };
-inline constexpr std::size_t kRuleCount = 11;
+inline constexpr std::size_t kRuleCount = 12;
 // Stable snake_case name for JSON, as in "being_inspected".
 std::string_view to_string(Rule rule);
 // One plain sentence for an operator.

@@ -46,7 +46,7 @@ constexpr Rule kAllRules[] = {
     Rule::kNotInspected,       Rule::kUnsupportedInterface,
     Rule::kNodeMissing,        Rule::kUnknownInspection,
     Rule::kUnknownDiscovery,   Rule::kUnknownDenied,
-    Rule::kUnknownIdle,
+    Rule::kUnknownIdle,        Rule::kManagedUnknown,
 };
 static_assert(std::size(kAllRules) == kRuleCount);
 
@@ -242,7 +242,10 @@ TEST(Policy, ANodesStateInterfaceAndBootManagerDecide) {
       // Nobody has said yet: provisionally, and only while `inspecting`.
       {"inspecting", "agent", absent, false, skip_managed(),
        Rule::kManagedNotYetKnown, kAllow},
+      // By then Ironic has said it, but not to everybody.
       {"inspect wait", "agent", absent, false, skip_managed(),
+       Rule::kManagedUnknown, kDeny},
+      {"inspect wait", "agent", absent, false, defaults(),
        Rule::kBeingInspected, kAllow},
       {"inspecting", "redfish", absent, false, skip_managed(),
        Rule::kUnsupportedInterface, kDeny},
@@ -271,6 +274,8 @@ TEST(Policy, ANodesStateInterfaceAndBootManagerDecide) {
        Rule::kManagedSkipped, kDeny},
       {"inspect wait", "inspector", true, true, skip_managed(),
        Rule::kManagedSkipped, kDeny},
+      {"inspect wait", "inspector", absent, true, skip_managed(),
+       Rule::kManagedUnknown, kDeny},
       {"inspecting", "inspector", absent, true, skip_managed(),
        Rule::kManagedNotYetKnown, kAllow},
       {"manageable", "inspector", true, true, skip_managed(),
@@ -307,7 +312,7 @@ TEST(Policy, ANodesStateInterfaceAndBootManagerDecide) {
     EXPECT_EQ(policy.unknown(), row.verdict)
         << what << ": unknown machines may boot while a node is inspected";
   }
-  EXPECT_EQ(seen.size(), 6U) << "a rule about nodes has no row";
+  EXPECT_EQ(seen.size(), 7U) << "a rule about nodes has no row";
 }
 
 struct UnknownCase {
