@@ -266,6 +266,8 @@ CurlTransport::CurlTransport(CurlOptions options, std::stop_token stop,
   };
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, handles_->error.data());
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  // A name that is being resolved in a thread is not waited for at the end.
+  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,

@@ -1,18 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/ironic/curl_transport.h"
 
+#include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <netdb.h>
 
 #include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <string_view>
+#include <thread>
 
 #include "controller/base/command_runner.h"
 #include "controller/ironic/ironic_client.h"
 #include "raw_server.h"
+
+namespace {
+
+constexpr const char* kSlowName = "slow.invalid";
+constexpr std::chrono::milliseconds kSlowNameTakes{2'000};
+
+}  // namespace
+
+// Stands before the C library's, for libcurl too: one name takes its time.
+extern "C" int getaddrinfo(const char* name, const char* service,
+                           const addrinfo* hints, addrinfo** result) {
+  using Function = decltype(&getaddrinfo);
+  static const auto real =
+      reinterpret_cast<Function>(dlsym(RTLD_NEXT, "getaddrinfo"));
+  if (name != nullptr && std::string_view(name) == kSlowName) {
+    std::this_thread::sleep_for(kSlowNameTakes);
+    return EAI_NONAME;
+  }
+  return real(name, service, hints, result);
+}
 
 namespace pxegate {
 namespace {
@@ -363,6 +387,25 @@ TEST_F(CurlTransportTest, StoppingEndsARequestUnderWay) {
   // And every later one.
   EXPECT_EQ(transport->send(get(server.url())).error().code(),
             ErrorCode::kCancelled);
+}
+
+TEST_F(CurlTransportTest, StoppingDoesNotWaitForAName) {
+  std::stop_source stop;
+  const auto began = std::chrono::steady_clock::now();
+  std::jthread stopper([&stop] {
+    std::this_thread::sleep_for(milliseconds{100});
+    stop.request_stop();
+  });
+  {
+    const auto transport = *CurlTransport::make(patient(), stop.get_token());
+    const auto response =
+        transport->send(get(std::string("http://") + kSlowName));
+    ASSERT_FALSE(response);
+    EXPECT_EQ(response.error().code(), ErrorCode::kCancelled);
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - began, kSlowNameTakes / 2);
+  // What still runs must not outlive the test.
+  std::this_thread::sleep_for(kSlowNameTakes);
 }
 
 TEST_F(CurlTransportTest, ATransportIsUsableAfterEveryError) {
