@@ -28,39 +28,6 @@ ServiceTraits ironic_traits() {
           .preferred = {1, 53}};
 }
 
-Result<Node> read_node(const json& item, bool with_managed) {
-  const ItemFields fields("node", item);
-  Node node;
-  // One field after the other; the first that is wrong is told.
-  auto uuid = fields.uuid("uuid");
-  if (!uuid) return fail(uuid.error());
-  auto name = fields.text_or_null("name");
-  if (!name) return fail(name.error());
-  auto state = fields.text("provision_state");
-  if (!state) return fail(state.error());
-  auto interface = fields.text_or_null("inspect_interface");
-  if (!interface) return fail(interface.error());
-  node.uuid = *std::move(uuid);
-  node.name = *std::move(name);
-  node.provision_state = *std::move(state);
-  node.inspect_interface = *std::move(interface);
-  if (!with_managed) return node;
-
-  const auto info = fields.object_or_null("driver_internal_info");
-  if (!info) return fail(info.error());
-  constexpr const char* kManageBoot = "inspector_manage_boot";
-  if (*info == nullptr || !(*info)->contains(kManageBoot)) return node;
-  const json& manage_boot = (*info)->at(kManageBoot);
-  if (manage_boot.is_null()) return node;
-  if (!manage_boot.is_boolean()) {
-    return fail(fields.error("driver_internal_info.inspector_manage_boot",
-                             fmt::format("expected true or false, got {}",
-                                         manage_boot.type_name())));
-  }
-  node.inspector_manage_boot = manage_boot.get<bool>();
-  return node;
-}
-
 // The GUID in a DHCP client identifier as Ironic stores it: octets in hex
 // separated by colons, the last eight of which are the GUID.
 std::optional<HardwareAddress> parse_client_id(const json& value) {
@@ -107,6 +74,37 @@ IronicClient::IronicClient(IronicOptions options, ServiceClient service)
       service_(std::move(service)),
       all_nodes_(options_.max_items),
       all_ports_(options_.max_items) {}
+
+Result<Node> IronicClient::read_node(const json& item, bool with_managed) {
+  const ItemFields fields("node", item);
+  Node node;
+  // One field after the other; the first that is wrong is told.
+  auto uuid = fields.uuid("uuid");
+  if (!uuid) return fail(uuid.error());
+  auto state = fields.text("provision_state");
+  if (!state) return fail(state.error());
+  auto interface = fields.text_or_null("inspect_interface");
+  if (!interface) return fail(interface.error());
+  node.uuid = *std::move(uuid);
+  node.name = text_to_show(fields.text_or_null("name"), "node " + node.uuid);
+  node.provision_state = *std::move(state);
+  node.inspect_interface = *std::move(interface);
+  if (!with_managed) return node;
+
+  const auto info = fields.object_or_null("driver_internal_info");
+  if (!info) return fail(info.error());
+  constexpr const char* kManageBoot = "inspector_manage_boot";
+  if (*info == nullptr || !(*info)->contains(kManageBoot)) return node;
+  const json& manage_boot = (*info)->at(kManageBoot);
+  if (manage_boot.is_null()) return node;
+  if (!manage_boot.is_boolean()) {
+    return fail(fields.error("driver_internal_info.inspector_manage_boot",
+                             fmt::format("expected true or false, got {}",
+                                         manage_boot.type_name())));
+  }
+  node.inspector_manage_boot = manage_boot.get<bool>();
+  return node;
+}
 
 Result<Page<Node>> IronicClient::get_nodes(Query query, std::string_view marker,
                                            bool with_managed,
@@ -195,25 +193,26 @@ Result<Port> IronicClient::read_port(const json& item) {
   if (!address_text) return fail(address_text.error());
   const auto address = MacAddress::parse(*address_text);
   if (!address) return fail(fields.error("address", address.error().message()));
-  auto network = fields.text_or_null("physical_network");
-  if (!network) return fail(network.error());
-  const auto link = fields.object_or_null("local_link_connection");
-  if (!link) return fail(link.error());
   const auto extra = fields.object_or_null("extra");
   if (!extra) return fail(extra.error());
 
   port.uuid = *std::move(uuid);
   port.node_uuid = *std::move(node_uuid);
   port.address = *address;
-  port.physical_network = *std::move(network);
-  if (*link != nullptr) {
+  const std::string what = "port " + port.uuid;
+  port.physical_network =
+      text_to_show(fields.text_or_null("physical_network"), what);
+  const auto link = fields.object_or_null("local_link_connection");
+  if (!link) {
+    warn_once(what, link.error().message() + ", left out");
+  } else if (*link != nullptr) {
     port.local_link_connection =
         (*link)->dump(-1, ' ', false, json::error_handler_t::replace);
     if (port.local_link_connection.size() > kMaxLinkText) {
       port.local_link_connection.clear();
-      warn_once(port.uuid, fmt::format("local_link_connection is longer than "
-                                       "{} bytes and is left out",
-                                       kMaxLinkText));
+      warn_once(what, fmt::format("{}: local_link_connection is longer than "
+                                  "{} bytes and is left out",
+                                  what, kMaxLinkText));
     }
   }
   if (*extra != nullptr) {
@@ -221,19 +220,27 @@ Result<Port> IronicClient::read_port(const json& item) {
     if (client_id != (*extra)->end() && !client_id->is_null()) {
       port.guid = parse_client_id(*client_id);
       if (!port.guid) {
-        warn_once(port.uuid,
-                  "extra.client-id is not eight or more hex octets separated "
-                  "by colons: this port is known by its MAC address only");
+        warn_once(
+            what,
+            what +
+                ": extra.client-id is not eight or more hex octets separated "
+                "by colons: this port is known by its MAC address only");
       }
     }
   }
   return port;
 }
 
-void IronicClient::warn_once(const std::string& port_uuid,
-                             const std::string& message) {
-  if (warned_.size() >= kMaxWarned || !warned_.insert(port_uuid).second) return;
-  log::warning("Ironic's port {}: {}", port_uuid, message);
+std::string IronicClient::text_to_show(Result<std::string> text,
+                                       std::string_view what) {
+  if (text) return *std::move(text);
+  warn_once(what, text.error().message() + ", left out");
+  return {};
+}
+
+void IronicClient::warn_once(std::string_view what, std::string_view message) {
+  if (warned_.size() >= kMaxWarned || !warned_.emplace(what).second) return;
+  log::warning("Ironic's {}", message);
 }
 
 Result<Page<Port>> IronicClient::get_ports(std::string_view marker,

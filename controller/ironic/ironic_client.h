@@ -37,10 +37,11 @@ struct IronicOptions {
 // port out whose node vanishes while it answers, and then a page in the middle
 // of the list is short and has no `next`.
 //
-// Data of a port that only its own network boot depends on and that any
-// tenant may write does not fail the list: a malformed extra.client-id (the
-// port then has no GUID) or a local_link_connection above 4 KiB (left empty)
-// is logged once and passed over.
+// What decides nothing, or only about its own port, does not fail a list,
+// since tenants may write it: a malformed extra.client-id (the port then has
+// no GUID), and a node's name or a port's physical_network or
+// local_link_connection that is of another type, too long or full of control
+// characters (left empty). It is logged once and passed over.
 class IronicClient final : public IronicApi {
  public:
   // kInvalid for an endpoint that is no URL. The references must outlive the
@@ -65,14 +66,17 @@ class IronicClient final : public IronicApi {
   // `node` empty: of all nodes.
   Result<Page<Port>> get_ports(std::string_view marker, std::string_view node,
                                Listing& listing);
+  Result<Node> read_node(const nlohmann::json& item, bool with_managed);
   Result<Port> read_port(const nlohmann::json& item);
-  void warn_once(const std::string& port_uuid, const std::string& message);
+  // `text`, or empty after a warning; `what` as in "node 1111…".
+  std::string text_to_show(Result<std::string> text, std::string_view what);
+  void warn_once(std::string_view what, std::string_view message);
 
   IronicOptions options_;
   ServiceClient service_;
   Listing all_nodes_;
   Listing all_ports_;
-  std::set<std::string, std::less<>> warned_;  // ports, bounded
+  std::set<std::string, std::less<>> warned_;  // nodes and ports, bounded
 };
 
 }  // namespace pxegate
