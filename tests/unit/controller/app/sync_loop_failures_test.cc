@@ -158,14 +158,10 @@ TEST_F(SyncLoopInspectorFailuresTest, OneThatHangsCostsATenthOfTheTimeAtMost) {
 }
 
 TEST_F(SyncLoopInspectorFailuresTest, OneThatHangsIsWaitedForBeforeItsFirst) {
-  hang_for(5s);
-  run_for(120s);
+  hang_for(20s);
+  run_for(10min);
   EXPECT_EQ(syncs(), 0U);
-  inspector_.before_call = nullptr;
-  inspector_.error.reset();
-  run_for(31s);
-  EXPECT_EQ(verdict(1), Verdict::kDeny);
-  EXPECT_GT(syncs(), 0U);
+  EXPECT_GE(inspector_.calls, 10) << "nothing can be done without it";
 }
 
 TEST_F(SyncLoopFailuresTest, ARequestIsTriedAtOnceAndAnsweredWithTheError) {

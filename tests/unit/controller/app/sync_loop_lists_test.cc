@@ -259,6 +259,23 @@ TEST_F(SyncLoopListsTest, AListWithoutANodeThatIsOpenAllTheTimeIsNoList) {
   EXPECT_FALSE(status().stale);
 }
 
+TEST_F(SyncLoopListsTest, AnOpenNodeThatIsDeletedIsNoContradiction) {
+  ironic_.truth.set_state("n1", "inspecting");
+  settle();
+  ironic_.before_call = [&](const std::string& call) -> std::optional<Error> {
+    if (call == "nodes ") {
+      std::erase_if(ironic_.truth.nodes,
+                    [](const Node& node) { return node.uuid == "n1"; });
+    }
+    return std::nullopt;
+  };
+  request();
+  settle();
+  ASSERT_TRUE(answer_);
+  EXPECT_TRUE(*answer_);
+  EXPECT_FALSE(allows(1));
+}
+
 TEST_F(SyncLoopListsTest, ANodeThatTurnsUpDuringAListIsNoContradiction) {
   settle();
   ironic_.before_call = [&](const std::string& call) -> std::optional<Error> {
