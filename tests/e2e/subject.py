@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,8 @@ BINARY = os.path.abspath(
 REAL_IRONIC = "http://127.0.0.1:6385"
 REAL_INSPECTOR = "http://127.0.0.1:5050"
 
-# How long anything may take that is expected to happen: this many times what
-# it takes on an idle machine, since a test machine may be a busy one.
+# Seconds that anything may take that is expected to happen: far more than it
+# does take, since the machine may be a busy one.
 PATIENCE = 60
 
 Sections = dict[str, dict[str, Any]]

@@ -231,7 +231,9 @@ def world(lab: Lab) -> Iterator[World]:
 
 
 def explains(rule: str, expected: Expected) -> bool:
-    return rule == expected.rule or rule in expected.rule and isinstance(expected.rule, tuple)
+    if isinstance(expected.rule, tuple):
+        return rule in expected.rule
+    return rule == expected.rule
 
 
 def strangers(answered: bool, rule: str) -> dict[str, Expected]:
@@ -366,7 +368,8 @@ def test_tags_hide_no_machine_and_open_none(world: World, tags: list[int]) -> No
     on the fabric segment."""
     world.configure()
     world.inspect(["flat1"])
-    world.settle(world.inspected(["flat1"]) | world.in_ironic(["flat2"], False, "not_inspected"))
+    world.settle(world.inspected(["flat1"]))
+    world.settle(world.in_ironic(["flat2"], False, "not_inspected"))
     # Else the tag would travel beside the frame, where no XDP program sees it.
     world.lab.exec("fabric", ["ethtool", "-K", "to-spine", "txvlan", "off"])
     for host, passes, reason in (

@@ -207,7 +207,8 @@ def test_an_interrupted_up_cleans_up_after_itself(
     )
     time.sleep(delay)
     os.killpg(up.pid, sig)  # as a terminal does
-    assert up.wait(30) == 128 + sig
+    # bash 5.2 makes it 2 where the signal comes while it parses a "$(...)".
+    assert up.wait(30) in (128 + sig, 2)
     assert footprint() == before
 
 

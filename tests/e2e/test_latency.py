@@ -39,9 +39,10 @@ def test_the_filter_opens_before_the_machine_can_ask(lab: Lab) -> None:
             opened.append(first - asked)
             powered.append(on - asked)
     late = [a - b for a, b in zip(opened, powered)]
+    middle = statistics.median
     print(
-        f"\nfrom the API call to the open filter: median {statistics.median(opened):.2f} s, "
-        f"worst {max(opened):.2f} s; to power-on: median {statistics.median(powered):.2f} s; "
+        f"\nfrom the API call to the open filter: median {middle(opened):.2f} s, "
+        f"worst {max(opened):.2f} s; to power-on: median {middle(powered):.2f} s; "
         f"open after power-on: worst {max(late):+.2f} s "
         f"({len(hosts)} inspections, poll_interval {POLL_INTERVAL})"
     )

@@ -200,7 +200,8 @@ def test_a_changed_driver_setting_is_taken_over_without_a_gap(
 ) -> None:
     controller.start_synced()
     with Traffic(lab):
-        said = controller.reload({"xdp": {"max_clients": 5000}}, "SIGHUP: configuration read")
+        changed = {"xdp": {"max_clients": 5000}}
+        said = controller.reload(changed, "SIGHUP: configuration read")
         assert "restarted" in said
         controller.wait_synced()
         time.sleep(0.5)
@@ -285,7 +286,8 @@ def test_somebody_elses_program_is_not_replaced(
     program = tmp_path / "others.o"
     compiler = ["clang", "-target", "bpf", "-O2", "-g", "-c", source, "-o", program]
     subprocess.run(compiler, check=True)
-    lab.exec("spine", ["ip", "link", "set", "dev", "prov0", "xdp", "obj", program, "sec", "xdp"])
+    xdp = ["ip", "link", "set", "dev", "prov0", "xdp"]
+    lab.exec("spine", [*xdp, "obj", program, "sec", "xdp"])
     try:
         controller.start()
         assert controller.wait() == 1
@@ -293,7 +295,7 @@ def test_somebody_elses_program_is_not_replaced(
         assert xdp_program(lab) == "others"
         assert lab.ask(DENIED[0], 5) is not None
     finally:
-        lab.exec("spine", ["ip", "link", "set", "dev", "prov0", "xdp", "off"])
+        lab.exec("spine", [*xdp, "off"])
 
 
 def target(controller: Controller, interface: str) -> dict:
