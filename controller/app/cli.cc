@@ -55,7 +55,7 @@ class Session {
   }
 
   int status() {
-    if (!load()) return kExitUsage;
+    load_leniently();
     const auto reachable = client().probe();
     if (!reachable && reachable.error().code() == ErrorCode::kNotFound) {
       return offline_status();
@@ -79,7 +79,7 @@ class Session {
       address = *parsed;
       path += "?address=" + address->to_string();
     }
-    if (!load()) return kExitUsage;
+    load_leniently();
     const auto body = document(path, [&](const ControlBackend& backend) {
       return offline_policy(backend, address);
     });
@@ -87,14 +87,14 @@ class Session {
   }
 
   int clients() {
-    if (!load()) return kExitUsage;
+    load_leniently();
     if (arguments_.watch) return watch_clients();
     return show(clients_document(),
                 [](const Json& json) { return clients_view(json); });
   }
 
   int sync() {
-    if (!load()) return kExitUsage;
+    load_leniently();
     const seconds timeout(arguments_.sync_timeout);
     // The controller keeps to the limit; ours only guards against its hanging.
     const auto body =
@@ -105,7 +105,7 @@ class Session {
   }
 
   int tear_down() {
-    if (!load()) return kExitUsage;
+    load_leniently();
     const auto running = client().probe();
     if (running) {
       const auto body = client().post("/v1/teardown", kTeardownTimeout);
@@ -126,7 +126,7 @@ class Session {
   }
 
   int drivers() {
-    if (!load()) return kExitUsage;
+    load_leniently();
     const Config& config = loaded_.config;
     const auto registry = hooks_.drivers(config);
     if (!registry) return failed(registry.error(), kExitUsage);
@@ -179,8 +179,15 @@ class Session {
       return kExitUsage;
     }
     std::string text;
+    const std::size_t warnings = loaded->warnings.size();
+    const std::string remark =
+        warnings == 0
+            ? "good"
+            : fmt::format("usable, with {} (see above)",
+                          warnings == 1 ? std::string("1 warning")
+                                        : fmt::format("{} warnings", warnings));
     for (const std::string& file : loaded->files) {
-      text += printable(file) + ": good\n";
+      text += printable(file) + ": " + remark + "\n";
     }
     if (text.empty()) {
       text = "No configuration file was read; the defaults are good.\n";
@@ -208,10 +215,24 @@ class Session {
     auto loaded = hooks_.load_config(sources_);
     if (!loaded) {
       complain(loaded.error().message());
+      if (sources_.files.empty() && sources_.dir.empty()) {
+        complain(fmt::format(
+            "there is no configuration file {}: make one with `pxegate config "
+            "sample`, or name another with --config-file",
+            hooks_.default_config_file));
+      }
       return false;
     }
     loaded_ = std::move(*loaded);
     return true;
+  }
+
+  void load_leniently() {
+    sources_ = config_sources();
+    loaded_ = hooks_.load_config_leniently(sources_);
+    for (const std::string& problem : loaded_.problems) {
+      complain("warning: " + problem);
+    }
   }
 
   ControlClient client() const {

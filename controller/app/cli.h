@@ -27,6 +27,9 @@ inline constexpr int kExitUsage = 2;  // the command line or the configuration
 // fakes. Only what a command needs is called.
 struct CliHooks {
   std::function<Result<LoadedConfig>(const ConfigSources&)> load_config;
+  // For the commands that only look at a filter, or remove it: at 3 a.m. a
+  // wrong line in the configuration must not keep anybody from that.
+  std::function<LoadedConfig(const ConfigSources&)> load_config_leniently;
   std::function<std::string()> sample_config;
   // Used where --config-file is not given, if it exists.
   std::string default_config_file{kDefaultConfigFile};

@@ -52,6 +52,7 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   pxegate::CliHooks hooks;
   hooks.load_config = pxegate::load_config;
+  hooks.load_config_leniently = pxegate::load_config_leniently;
   hooks.sample_config = pxegate::sample_config;
   hooks.run = pxegate::run_controller;
   hooks.drivers = pxegate::builtin_drivers;

@@ -56,7 +56,9 @@ Result<std::unique_ptr<ControlBackend>> offline_backend(const Config& config) {
   if (!driver) return fail(driver.error());
   auto installed = (*driver)->installed();
   if (!installed) {
-    return fail(installed.error().within("no filter is in force"));
+    return fail(installed.error().code() == ErrorCode::kNotFound
+                    ? installed.error().within("no filter is in force")
+                    : installed.error());
   }
   return std::make_unique<OfflineBackend>(std::move(*driver),
                                           std::move(*installed));

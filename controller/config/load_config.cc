@@ -79,19 +79,29 @@ struct Setting {
 class Loader {
  public:
   Result<LoadedConfig> load(const ConfigSources& sources) {
-    for (const std::string& path : sources.files) read(path);
-    if (!sources.dir.empty()) read_dir(sources.dir);
-    warn_of_unknown_names();
-    set_options();
-    // What a file that was not read would have set is not known.
-    if (complete_) check_combinations();
+    read_all(sources);
     if (!problems_.empty()) {
       return fail(fmt::format("{}", fmt::join(problems_, "\n")), code_);
     }
     return std::move(loaded_);
   }
 
+  LoadedConfig load_leniently(const ConfigSources& sources) {
+    read_all(sources);
+    loaded_.problems = std::move(problems_);
+    return std::move(loaded_);
+  }
+
  private:
+  void read_all(const ConfigSources& sources) {
+    for (const std::string& path : sources.files) read(path);
+    if (!sources.dir.empty()) read_dir(sources.dir);
+    warn_of_unknown_names();
+    set_options();
+    // What a file that was not read would have set is not known.
+    if (complete_) check_combinations();
+  }
+
   // ---- files ----
 
   void read(const std::string& path) {
@@ -537,6 +547,10 @@ class Loader {
 
 Result<LoadedConfig> load_config(const ConfigSources& sources) {
   return Loader().load(sources);
+}
+
+LoadedConfig load_config_leniently(const ConfigSources& sources) {
+  return Loader().load_leniently(sources);
 }
 
 }  // namespace pxegate

@@ -26,6 +26,8 @@ struct LoadedConfig {
   // unknown options with the nearest name, deprecated names. Each says file,
   // line and option.
   std::vector<std::string> warnings;
+  // Of load_config_leniently() only: what load_config() would have failed for.
+  std::vector<std::string> problems;
   // The files read, in order.
   std::vector<std::string> files;
 };
@@ -40,6 +42,10 @@ struct LoadedConfig {
 // (kInvalid; kNotFound or kPermission where a file could not be read).
 // Secrets never appear in messages.
 Result<LoadedConfig> load_config(const ConfigSources& sources);
+
+// As load_config(), for commands that only look at a filter or remove it: an
+// option with a problem has its default, and the problems are told besides.
+LoadedConfig load_config_leniently(const ConfigSources& sources);
 
 // The sample configuration: every option of the table with its help, type,
 // default and choices, commented out, but for `driver = xdp`. What loading it

@@ -38,6 +38,14 @@ configure_and_build() {
   fi
 }
 
+# What root built under sudo belongs to whom it is built for, so that the
+# README's cmake works without sudo afterwards.
+give_build_back() {
+  if [[ -n ${SUDO_UID:-} && -d build ]]; then
+    chown -R "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" build
+  fi
+}
+
 # bpffs is where the filter is pinned; a mount stays, like a package.
 ensure_bpffs() {
   if [[ $(stat -f -c %T /sys/fs/bpf 2> /dev/null) != bpf_fs ]]; then

@@ -41,6 +41,12 @@ class CliTest : public ::testing::Test {
       loaded.warnings = warnings_;
       return loaded;
     };
+    hooks_.load_config_leniently = [this](const ConfigSources& sources) {
+      const auto error = std::exchange(config_error_, std::nullopt);
+      auto loaded = *hooks_.load_config(sources);
+      if (error) loaded.problems.push_back(error->message());
+      return loaded;
+    };
     hooks_.sample_config = [] { return std::string("[pxe_filter]\n"); };
     hooks_.default_config_file = folder_ / "pxegate.conf";
     hooks_.run = [this](const LoadedConfig&, const ConfigSources&) {
@@ -176,12 +182,30 @@ TEST_F(CliTest, TheDefaultFileIsReadIfItExists) {
 
 TEST_F(CliTest, AWrongConfigurationIsStatusTwoAndEveryProblemIsTold) {
   config_error_ = Error("a.conf:3: x\nb.conf:4: \x1b[2J", ErrorCode::kInvalid);
+  EXPECT_EQ(run({"run", "--config-file", "a.conf"}), kExitUsage);
+  EXPECT_EQ(err_, "pxegate: a.conf:3: x\npxegate: b.conf:4: \\x1b[2J\n");
+  EXPECT_EQ(runs_, 0);
+}
+
+TEST_F(CliTest, RunWithoutAConfigurationFileSaysWhereItLooked) {
+  config_error_ = Error("[ironic] endpoint_override: not set");
+  EXPECT_EQ(run({"run"}), kExitUsage);
+  EXPECT_THAT(err_, HasSubstr("there is no configuration file " +
+                              std::string(folder_ / "pxegate.conf")));
+}
+
+TEST_F(CliTest, AWrongConfigurationKeepsNobodyFromLookingOrTearingDown) {
+  start_controller();
   for (const char* command :
-       {"run", "status", "policy", "clients", "sync", "teardown", "drivers"}) {
-    EXPECT_EQ(run({command}), kExitUsage);
-    EXPECT_EQ(err_, "pxegate: a.conf:3: x\npxegate: b.conf:4: \\x1b[2J\n");
+       {"status", "policy", "clients", "sync", "drivers"}) {
+    config_error_ = Error("a.conf:3: x", ErrorCode::kInvalid);
+    EXPECT_EQ(run({command}), kExitSuccess) << command;
+    EXPECT_EQ(err_, "pxegate: warning: a.conf:3: x\n");
   }
-  EXPECT_EQ(runs_ + tear_downs_, 0);
+  api_->stop();
+  config_error_ = Error("a.conf:3: x", ErrorCode::kInvalid);
+  EXPECT_EQ(run({"teardown"}), kExitSuccess);
+  EXPECT_EQ(tear_downs_, 1);
 }
 
 TEST_F(CliTest, StatusOfAHealthyController) {
@@ -393,7 +417,7 @@ TEST_F(CliTest, DriversAreListed) {
 TEST_F(CliTest, ConfigCheckAcceptsAGoodFileAndShowsWarnings) {
   warnings_ = {"a:3: [pxe_filter] drvier: did you mean driver?"};
   EXPECT_EQ(run({"config", "check", "--config-file", "a"}), kExitSuccess);
-  EXPECT_EQ(out_, "a: good\n");
+  EXPECT_EQ(out_, "a: usable, with 1 warning (see above)\n");
   EXPECT_EQ(err_, "pxegate: warning: " + warnings_[0] + "\n");
   EXPECT_EQ(run({"config", "check", "--json", "--config-file", "a"}),
             kExitSuccess);

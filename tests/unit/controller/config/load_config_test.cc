@@ -20,6 +20,7 @@ namespace {
 
 using std::chrono::seconds;
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -131,6 +132,19 @@ TEST_F(LoadConfig, TheLastOfRepeatedLinesWins) {
                       "[api]\n[xdp]\nmax_clients = 3\n")
                 .xdp.max_clients,
             3u);
+}
+
+TEST_F(LoadConfig, LeniencyKeepsWhatIsRightAndTellsTheRest) {
+  const auto loaded = load_config_leniently(
+      {.files = {write("a.conf",
+                       "[xdp]\npin_path = /sys/fs/bpf/mine\n"
+                       "max_clients = many\n[api]\nsocket = /run/a.sock\n")},
+       .dir = {}});
+  EXPECT_EQ(loaded.config.xdp.pin_path, "/sys/fs/bpf/mine");
+  EXPECT_EQ(loaded.config.xdp.max_clients, 262144U);
+  EXPECT_EQ(loaded.config.api.socket, "/run/a.sock");
+  EXPECT_THAT(loaded.problems, Contains(HasSubstr("max_clients")));
+  EXPECT_THAT(loaded.problems, Contains(HasSubstr("endpoint_override")));
 }
 
 TEST_F(LoadConfig, AMissingFileIsAnError) {
