@@ -133,7 +133,10 @@ class FilterDriver {
   // A descriptor that becomes readable when the world may have changed (an
   // interface appeared); -1: none. The same for the driver's whole life.
   virtual int wake_fd() const { return -1; }
-  // Makes wake_fd() unreadable again; true where a sync() is due at once.
+  // Makes wake_fd() unreadable again; true where a sync() is due at once. As
+  // that may have to wait for Ironic, what must not stay unfiltered until then
+  // (an interface that was made anew) is put under the filter here, as it
+  // stands. Brief, in any state, not from the thread that calls sync().
   virtual bool woken() { return false; }
 
   // Cheap, changes nothing, callable in any state.

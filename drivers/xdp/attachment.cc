@@ -51,14 +51,37 @@ std::string program_name(std::uint32_t id) {
   return fmt::format("{} (id {})", quoted(info.name), id);
 }
 
-Error occupied(const std::string& interface, const Occupant& occupant) {
+// The link that makes interface `ifindex` run a program. nullopt: the program
+// is held by none, or the privilege to look is missing.
+std::optional<std::uint32_t> holding_link(unsigned ifindex,
+                                          const Occupant& occupant) {
+  for (__u32 id = 0; ::bpf_link_get_next_id(id, &id) == 0;) {
+    const UniqueFd fd(::bpf_link_get_fd_by_id(id));
+    const auto info = fd ? link_info(fd.get()) : std::nullopt;
+    if (info && info->xdp.ifindex == ifindex &&
+        info->prog_id == occupant.prog_id) {
+      return id;
+    }
+  }
+  return std::nullopt;
+}
+
+Error occupied(const std::string& interface, unsigned ifindex,
+               const Occupant& occupant) {
+  const auto link = holding_link(ifindex, occupant);
+  const std::string removal =
+      link ? fmt::format(
+                 "`bpftool link detach id {}` (`bpftool link list` "
+                 "shows who holds it)",
+                 *link)
+           : fmt::format("`ip link set dev {} xdp off`", interface);
   return Error(
       fmt::format("interface {} already runs the XDP program {} in {} mode, "
                   "which is not this pxegate's and is not replaced; `bpftool "
                   "net show dev {}` tells more. Stop the program's owner, or "
-                  "remove it with `ip link set dev {} xdp off`",
+                  "remove it with {}",
                   interface, program_name(occupant.prog_id), occupant.mode,
-                  interface, interface),
+                  interface, removal),
       ErrorCode::kConflict);
 }
 
@@ -118,11 +141,19 @@ Result<> Attachment::check_free() const {
   const unsigned ifindex = ::if_nametoindex(interface_.c_str());
   if (ifindex == 0) return {};
   const auto occupant = query_occupant(ifindex);
-  if (!occupant) return {};
-  const UniqueFd link(::bpf_obj_get(pin_.c_str()));
-  if (link && holds(link.get(), ifindex)) return {};
-  if (link_ && holds(link_.get(), ifindex)) return {};
-  return fail(occupied(interface_, *occupant));
+  if (!occupant || ours()) return {};
+  return fail(occupied(interface_, ifindex, *occupant));
+}
+
+bool Attachment::ours() const {
+  const unsigned ifindex = ::if_nametoindex(interface_.c_str());
+  if (ifindex == 0) return false;
+  return (link_ && holds(link_.get(), ifindex)) || find_pinned(ifindex);
+}
+
+void Attachment::adopt() {
+  const unsigned ifindex = ::if_nametoindex(interface_.c_str());
+  if (ifindex != 0) adopt(ifindex);
 }
 
 Result<std::string> Attachment::ensure(int prog_fd, std::uint32_t prog_id,
@@ -165,6 +196,7 @@ Result<std::string> Attachment::ensure(int prog_fd, std::uint32_t prog_id,
   }
   if (!pinned()) {
     if (auto done = pin(); !done) return fail(done.error());
+    if (auto done = remove_other_pins(); !done) return fail(done.error());
     if (was_active_ && repaired.empty()) {
       repaired = fmt::format("the pin of interface {} was gone", interface_);
     }
@@ -198,8 +230,33 @@ Result<std::string> Attachment::change_mode(int prog_fd, unsigned ifindex,
 // detached the link, or another controller made its own meanwhile.
 void Attachment::adopt(unsigned ifindex) {
   if (link_ && holds(link_.get(), ifindex)) return;
-  link_.reset(::bpf_obj_get(pin_.c_str()));
-  if (link_ && !holds(link_.get(), ifindex)) link_.reset();
+  link_ = find_pinned(ifindex);
+}
+
+// A renamed interface keeps its link, which is pinned under the old name.
+UniqueFd Attachment::find_pinned(unsigned ifindex) const {
+  UniqueFd own(::bpf_obj_get(pin_.c_str()));
+  if (own && holds(own.get(), ifindex)) return own;
+  for (const std::string& name : pins_->pinned_interfaces()) {
+    UniqueFd link(::bpf_obj_get(pins_->link_path(name).c_str()));
+    if (link && holds(link.get(), ifindex)) return link;
+  }
+  return UniqueFd();
+}
+
+// Those of the same link under other names; it stays attached.
+Result<> Attachment::remove_other_pins() const {
+  const auto own = link_info(link_.get());
+  for (const std::string& name : pins_->pinned_interfaces()) {
+    const std::string path = pins_->link_path(name);
+    if (path == pin_ || !own) continue;
+    const UniqueFd there(::bpf_obj_get(path.c_str()));
+    const auto info = there ? link_info(there.get()) : std::nullopt;
+    if (!info || info->id != own->id) continue;
+    log::info("interface {} was called {}", interface_, name);
+    if (auto removed = remove_pin(path); !removed) return removed;
+  }
+  return {};
 }
 
 Result<> Attachment::create(int prog_fd, unsigned ifindex, XdpAttachMode mode) {
@@ -222,7 +279,7 @@ Result<> Attachment::create(int prog_fd, unsigned ifindex, XdpAttachMode mode) {
   }
   if (fd == -EBUSY || fd == -EEXIST) {
     if (const auto occupant = query_occupant(ifindex)) {
-      return fail(occupied(interface_, *occupant));
+      return fail(occupied(interface_, ifindex, *occupant));
     }
   }
   return fail_errno(
@@ -251,6 +308,7 @@ bool Attachment::pinned() const {
 
 Result<> Attachment::detach() {
   const UniqueFd pinned(::bpf_obj_get(pin_.c_str()));
+  if (pinned && !link_info(pinned.get())) return fail(not_ours(pin_));
   Result<> detached;
   for (const int fd : {link_.get(), pinned.get()}) {
     // ENOLINK, also from a link whose interface is gone: already detached.

@@ -24,14 +24,24 @@ std::optional<Occupant> query_occupant(unsigned ifindex);
 // One interface and the pinned bpf_link that holds the program on it.
 class Attachment {
  public:
+  // `pins` must outlive this.
   Attachment(std::string interface, const PinDirectory& pins)
-      : interface_(std::move(interface)), pin_(pins.link_path(interface_)) {}
+      : pins_(&pins),
+        interface_(std::move(interface)),
+        pin_(pins.link_path(interface_)) {}
 
   const std::string& interface() const { return interface_; }
 
   // kConflict, naming the program and what to do, where the interface runs an
-  // XDP program that is not held by the link pinned here. Changes nothing.
+  // XDP program that is not held by a link pinned here. Changes nothing.
   Result<> check_free() const;
+
+  // The interface runs the program of this process's link or of one that is
+  // pinned, be it under the name that the interface had before.
+  bool ours() const;
+
+  // Takes hold of that link, or of none.
+  void adopt();
 
   // Makes the interface run `prog_fd` (whose id is `prog_id`) in `mode`:
   // adopts the pinned link and swaps its program in place, or makes and pins
@@ -58,9 +68,12 @@ class Attachment {
                                   XdpAttachMode mode, const Occupant& occupant);
   Result<> create(int prog_fd, unsigned ifindex, XdpAttachMode mode);
   void adopt(unsigned ifindex);
+  UniqueFd find_pinned(unsigned ifindex) const;
+  Result<> remove_other_pins() const;
   Result<> pin() const;
   bool pinned() const;
 
+  const PinDirectory* pins_;
   std::string interface_;
   std::string pin_;
   UniqueFd link_;

@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -39,11 +40,38 @@ std::string existing_ancestor(std::filesystem::path path) {
   return path.string();
 }
 
+// Whether the file system that holds `path` is mounted in this process's mount
+// namespace but not in PID 1's. False where that cannot be told.
+bool mounted_privately(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return false;
+  auto mounts = read_file("/proc/1/mountinfo");
+  if (!mounts || mounts->empty()) return false;
+  const std::string device =
+      fmt::format("{}:{}", major(info.st_dev), minor(info.st_dev));
+  std::istringstream lines(*mounts);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string id, parent, number;
+    words >> id >> parent >> number;
+    if (number == device) return false;
+  }
+  return true;
+}
+
 Result<> mount_bpffs() {
   const std::string target(kBpfMount);
   if (::mount("bpf", target.c_str(), "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC,
               "mode=0700") == 0) {
     log::info("mounted a BPF file system at {}", target);
+    if (mounted_privately(target)) {
+      log::warning(
+          "that is in a mount namespace of its own, as `ip netns exec` makes "
+          "them: the filter ends with it. To have the filter stay, run `mount "
+          "-t bpf bpf {0}` on the host (`nsenter -t 1 -m mount -t bpf bpf "
+          "{0}`) before pxegate starts",
+          target);
+    }
     return {};
   }
   return fail(errno_error(fmt::format("no BPF file system is mounted at {} and "
@@ -189,6 +217,8 @@ bool PinDirectory::is_this_directory(int fd) const {
          held.st_ino == there.st_ino && held.st_dev == there.st_dev;
 }
 
+bool PinDirectory::is_private() const { return mounted_privately(path_); }
+
 std::vector<std::string> PinDirectory::pinned_interfaces() const {
   std::vector<std::string> interfaces;
   std::error_code error;
@@ -230,6 +260,13 @@ ObjectKind object_kind(int fd) {
     return ObjectKind::kLink;
   }
   return ObjectKind::kOther;
+}
+
+Error not_ours(const std::string& path) {
+  return Error(fmt::format("what is pinned at {} is not pxegate's and stays; "
+                           "remove it with `rm {}`",
+                           path, path),
+               ErrorCode::kConflict);
 }
 
 Result<> remove_pin(const std::string& path) {

@@ -34,6 +34,10 @@ class PinDirectory {
   Result<> lock();
   void unlock() { lock_.reset(); }
 
+  // The BPF file system is mounted in a mount namespace that is not PID 1's,
+  // and not in PID 1's: it may go with this process, and the pins with it.
+  bool is_private() const;
+
   // Interfaces that have a link pinned here, decoded.
   std::vector<std::string> pinned_interfaces() const;
 
@@ -54,6 +58,9 @@ Error privileged_error(std::string_view what, int errnum);
 // a struct of its own and does not say by which it did.
 enum class ObjectKind { kOther, kLink, kMap };
 ObjectKind object_kind(int fd);
+
+// For a pin that somebody else put into the directory.
+Error not_ours(const std::string& path);
 
 // Unlinks a pin; a missing one is no error.
 Result<> remove_pin(const std::string& path);

@@ -124,14 +124,26 @@ Result<std::vector<CounterRecord>> read_counters(int fd) {
 Error other_layout(const std::string& path) {
   return Error(
       fmt::format("what is pinned at {} has another layout: another version of "
-                  "pxegate made it, or something else did. `pxegate teardown` "
+                  "pxegate made it. `pxegate teardown` "
                   "removes it, and with it the filter until the next start",
                   path),
       ErrorCode::kConflict);
 }
 
+// Of this version or another one, whose sizes may differ.
+bool is_ours(int fd, const MapSpec& spec) {
+  bpf_map_info info{};
+  __u32 size = sizeof(info);
+  if (object_kind(fd) != ObjectKind::kMap ||
+      ::bpf_obj_get_info_by_fd(fd, &info, &size) != 0 ||
+      info.type != spec.type) {
+    return false;
+  }
+  return spec.name == info.name;
+}
+
 Result<> check_layout(int fd, const MapSpec& spec, const std::string& path) {
-  if (object_kind(fd) != ObjectKind::kMap) return fail(other_layout(path));
+  if (!is_ours(fd, spec)) return fail(not_ours(path));
   bpf_map_info info{};
   __u32 size = sizeof(info);
   if (::bpf_obj_get_info_by_fd(fd, &info, &size) != 0) {
@@ -175,6 +187,15 @@ Result<MapSet> MapSet::open_pinned(const PinDirectory& pins, bool missing_ok) {
     }
   }
   return maps;
+}
+
+Result<> MapSet::remove_pinned(const PinDirectory& pins, const MapSpec& spec) {
+  const std::string path = pins.map_path(spec.pin);
+  const UniqueFd there(::bpf_obj_get(path.c_str()));
+  if (!there && errno == ENOENT) return {};
+  if (!there) return fail(privileged_error("opening " + path, errno));
+  if (!is_ours(there.get(), spec)) return fail(not_ours(path));
+  return remove_pin(path);
 }
 
 Result<unsigned> MapSet::ensure_pinned(const PinDirectory& pins) const {

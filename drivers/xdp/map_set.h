@@ -44,6 +44,10 @@ class MapSet {
   static Result<MapSet> open_pinned(const PinDirectory& pins,
                                     bool missing_ok = false);
 
+  // Unlinks one pin; a missing one is no error. What is no map of this
+  // program's, in any version of it, stays: kConflict, naming it.
+  static Result<> remove_pinned(const PinDirectory& pins, const MapSpec& spec);
+
   int fd(MapId id) const { return fds_[static_cast<std::size_t>(id)].get(); }
   void set(MapId id, UniqueFd fd) {
     fds_[static_cast<std::size_t>(id)] = std::move(fd);

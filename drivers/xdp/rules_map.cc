@@ -64,11 +64,14 @@ Result<> write_rules(int fd, std::span<const Policy::Entry> entries) {
   std::vector<pxe_rule> rules;
   keys.reserve(entries.size());
   rules.reserve(entries.size());
-  for (const Policy::Entry& entry : entries) {
-    keys.push_back(to_key(entry.address));
-    pxe_rule rule{};
-    rule.verdict = entry.verdict == Verdict::kAllow ? PXE_ALLOW : PXE_DENY;
-    rules.push_back(rule);
+  for (const Verdict verdict : {Verdict::kDeny, Verdict::kAllow}) {
+    for (const Policy::Entry& entry : entries) {
+      if (entry.verdict != verdict) continue;
+      keys.push_back(to_key(entry.address));
+      pxe_rule rule{};
+      rule.verdict = verdict == Verdict::kAllow ? PXE_ALLOW : PXE_DENY;
+      rules.push_back(rule);
+    }
   }
   auto count = static_cast<__u32>(keys.size());
   if (::bpf_map_update_batch(fd, keys.data(), rules.data(), &count, nullptr) !=

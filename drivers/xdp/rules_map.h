@@ -29,6 +29,7 @@ struct RulesContents {
 // Batched access to the map behind `fd`, which must stay open. Each call is
 // one system call per few thousand entries (BPF_MAP_*_BATCH).
 Result<RulesContents> read_rules(int fd);
+// Denied ones first, so that what must close is closed where it fails midway.
 // kCapacity where the map is full: some of `entries` may be in by then.
 Result<> write_rules(int fd, std::span<const Policy::Entry> entries);
 // Missing keys are no error.

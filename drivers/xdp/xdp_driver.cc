@@ -42,7 +42,7 @@ class XdpDriver final : public FilterDriver {
   void shut_down() noexcept override;
   Result<> tear_down() override;
   int wake_fd() const override { return watch_ ? watch_->fd() : -1; }
-  bool woken() override { return watch_ && watch_->drain(); }
+  bool woken() override;
   DriverStatus status() const override;
   Result<Policy> installed() const override;
   Result<Observations> observe() const override;
@@ -68,7 +68,14 @@ class XdpDriver final : public FilterDriver {
   std::shared_ptr<const Policy> enforced_;
   std::size_t rules_ = 0;
   bool initialized_once_ = false;
+  SyncReport pending_;  // what woken() put right, for the next sync()
 };
+
+bool XdpDriver::woken() {
+  if (!watch_ || !watch_->drain()) return false;
+  if (program_) attach_all(pending_);
+  return true;
+}
 
 Result<> XdpDriver::initialize() {
   if (auto ready = pins_.prepare(); !ready) return ready;
@@ -76,8 +83,10 @@ Result<> XdpDriver::initialize() {
   // First of all because this shows whether the privileges suffice.
   auto pinned = MapSet::open_pinned(pins_, /*missing_ok=*/true);
   if (!pinned && !program_) return fail(pinned.error());
-  if (!initialized_once_) {
+  if (!initialized_once_ &&
+      std::ranges::none_of(attachments_, &Attachment::ours)) {
     // At the start an operator is watching: refuse before anything changed.
+    // Where an earlier run's filter is in force it has to be kept up to date.
     for (const Attachment& attachment : attachments_) {
       if (auto free = attachment.check_free(); !free) return free;
     }
@@ -100,6 +109,8 @@ Result<> XdpDriver::initialize() {
 // Brings every interface under the program. What does not work is a problem
 // of that interface only: the others must be filtered all the same.
 void XdpDriver::attach_all(SyncReport& report) {
+  // All links in hand before a pin moves: interfaces may have swapped names.
+  for (Attachment& attachment : attachments_) attachment.adopt();
   for (Attachment& attachment : attachments_) {
     const std::string& interface = attachment.interface();
     std::string& problem = problems_[interface];
@@ -139,7 +150,7 @@ Result<SyncReport> XdpDriver::sync(const Snapshot& desired) {
   if (!program_) {
     return fail("the XDP program is not loaded", ErrorCode::kInvalidState);
   }
-  SyncReport report;
+  SyncReport report = std::exchange(pending_, {});
   if (auto ready = pins_.prepare(); !ready) return fail(ready.error());
   if (auto locked = pins_.lock(); !locked) return fail(locked.error());
   attach_all(report);
@@ -296,8 +307,16 @@ void XdpDriver::shut_down() noexcept {
   for (const Attachment& attachment : attachments_) {
     if (attachment.active()) active.push_back(attachment.interface());
   }
+  const bool is_private = pins_.is_private();
   reset();
   if (active.empty()) return;
+  if (is_private) {
+    log::warning(
+        "the filter on {} ends with the mount namespace of this process: {} is "
+        "on a BPF file system that is mounted only there",
+        fmt::join(active, ", "), pins_.path());
+    return;
+  }
   log::info(
       "the filter stays in force on {} ([xdp] on_exit = keep); to remove it, "
       "run `pxegate teardown`",
@@ -322,7 +341,7 @@ Result<> XdpDriver::tear_down() {
       note(Attachment(interface, pins_).detach());
     }
     for (const MapSpec& spec : kMapSpecs) {
-      note(remove_pin(pins_.map_path(spec.pin)));
+      note(MapSet::remove_pinned(pins_, spec));
     }
     note(pins_.remove());
   }

@@ -32,8 +32,9 @@ struct XdpOptions {
 // One controller per pin_path: initialize() locks the directory (flock) and
 // fails with kConflict, naming the holder, where it is locked. An interface
 // that runs somebody else's XDP program is never taken over: kConflict when
-// found at the first initialize(), an inactive target later. A missing
-// interface is an inactive target; it is attached when it appears (wake_fd).
+// found at the first initialize() and none of the interfaces is filtered yet,
+// else an inactive target. A missing interface is an inactive target; it is
+// attached when it appears (wake_fd).
 //
 // initialize() needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; CAP_SYS_ADMIN
 // only where no BPF file system is mounted yet. It fails with kPermission,

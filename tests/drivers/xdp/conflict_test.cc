@@ -102,6 +102,29 @@ TEST_P(XdpConflictTest, AConflictThatComesLaterConcernsOneInterface) {
   EXPECT_FALSE(passes(kDenied, "eth2"));
 }
 
+// As a restart: what is filtered already has to be kept up to date.
+TEST_P(XdpConflictTest, WhereAnEarlierFilterIsInForceItConcernsOneInterface) {
+  ASSERT_THAT(add_veth("eth2"), Succeeds());
+  started(usual(kAllow)).reset();
+  attach_foreign("eth2");
+  const std::uint32_t program = program_id("eth2");
+  auto driver = make_xdp_driver(options({"eth1", "eth2"}));
+  ASSERT_THAT(driver->initialize(), Succeeds());
+  ASSERT_THAT(driver->sync(snapshot({{kUnknown, kAllow}})), Succeeds());
+  EXPECT_TRUE(target_of(*driver, "eth1").active);
+  EXPECT_FALSE(passes(kAllowed));
+  EXPECT_THAT(target_of(*driver, "eth2").detail, HasSubstr("other_owner"));
+  EXPECT_EQ(program_id("eth2"), program);
+}
+
+TEST_P(XdpConflictTest, TheAdviceFitsHowTheOtherProgramIsHeld) {
+  attach_foreign("eth1");
+  EXPECT_THAT(make()->initialize(),
+              FailsWith(ErrorCode::kConflict,
+                        GetParam().link ? "`bpftool link detach id "
+                                        : "`ip link set dev eth1 xdp off`"));
+}
+
 TEST_P(XdpConflictTest, AnotherProgramSurvivesTheTeardown) {
   attach_foreign("eth1");
   const std::uint32_t program = program_id();

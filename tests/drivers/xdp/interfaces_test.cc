@@ -74,6 +74,46 @@ TEST_F(XdpInterfacesTest, OneThatIsMadeAnewIsAttachedAgain) {
   EXPECT_TRUE(passes(kAllowed));
 }
 
+// The sync may have to wait for Ironic.
+TEST_F(XdpInterfacesTest, OneThatIsMadeAnewIsAttachedBeforeTheSync) {
+  auto driver = started(usual(kAllow));
+  ASSERT_THAT(ip_command("link del eth1"), Succeeds());
+  ASSERT_THAT(add_veth("eth1"), Succeeds());
+  ASSERT_TRUE(wait_woken(*driver));
+  EXPECT_TRUE(target_of(*driver).active);
+  EXPECT_FALSE(passes(kDenied));
+  EXPECT_TRUE(passes(kUnknown));
+}
+
+TEST_F(XdpInterfacesTest, OneThatIsRenamedBetweenRunsKeepsItsLink) {
+  started(usual(kAllow)).reset();
+  const std::uint32_t link = link_id();
+  ASSERT_THAT(ip_command("link set eth1 down"), Succeeds());
+  ASSERT_THAT(ip_command("link set eth1 name prov0"), Succeeds());
+  ASSERT_THAT(ip_command("link set prov0 up"), Succeeds());
+  auto next = make_xdp_driver(options({"prov0"}));
+  ASSERT_THAT(next->initialize(), Succeeds());
+  EXPECT_TRUE(target_of(*next, "prov0").active);
+  EXPECT_EQ(link_id("prov0"), link);
+  EXPECT_FALSE(std::filesystem::exists(link_pin("eth1")));
+  EXPECT_EQ(next->installed().value(), *usual(kAllow).policy);
+}
+
+TEST_F(XdpInterfacesTest, OnesThatSwapNamesBetweenRunsKeepTheirLinks) {
+  ASSERT_THAT(add_veth("eth2"), Succeeds());
+  started(usual(), options({"eth1", "eth2"})).reset();
+  const std::uint32_t first = link_id("eth1");
+  const std::uint32_t second = link_id("eth2");
+  for (const char* change : {"eth1 down", "eth2 down", "eth1 name eth3",
+                             "eth2 name eth1", "eth3 name eth2"}) {
+    ASSERT_THAT(ip_command(fmt::format("link set {}", change)), Succeeds());
+  }
+  auto next = make_xdp_driver(options({"eth1", "eth2"}));
+  ASSERT_THAT(next->initialize(), Succeeds());
+  EXPECT_EQ(link_id("eth1"), second);
+  EXPECT_EQ(link_id("eth2"), first);
+}
+
 TEST_F(XdpInterfacesTest, OneThatIsMadeAnewBetweenRunsIsAttached) {
   started(usual()).reset();
   ASSERT_THAT(ip_command("link del eth1"), Succeeds());

@@ -15,14 +15,18 @@
 #include <filesystem>
 #include <vector>
 
+#include "controller/base/log.h"
 #include "tests/drivers/xdp/xdp_fixture.h"
+#include "tests/support/temp_dir.h"
 
 namespace pxegate::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 constexpr uid_t kNobody = 65534;
@@ -206,6 +210,22 @@ TEST_F(XdpPinPathTest, AMissingBpfFileSystemIsMounted) {
             "initialized");
 }
 
+TEST_F(XdpPinPathTest, OneThatGoesWithTheProcessIsNotSaidToStay) {
+  const TempDir directory;
+  const std::string file = directory / "log";
+  const std::string said = without_bpffs([&] {
+    static_cast<void>(log::configure(log::Level::kInfo, file));
+    auto driver = make();
+    std::string told = outcome(*driver);
+    driver->shut_down();
+    return told + read_file(file).value_or("");
+  });
+  EXPECT_THAT(said, AllOf(HasSubstr("initialized"),
+                          HasSubstr("`nsenter -t 1 -m mount -t bpf bpf "),
+                          HasSubstr("ends with the mount namespace"),
+                          Not(HasSubstr("stays in force"))));
+}
+
 TEST_F(XdpPinPathTest, WhereItMustNotBeMountedTheErrorHasTheCommand) {
   EXPECT_THAT(without_bpffs([this] {
                 const std::string failed =
@@ -251,38 +271,63 @@ class XdpLayoutTest : public XdpTest {
     EXPECT_THAT(driver->initialize(), Succeeds());
   }
 
+  // Somebody else's: a teardown leaves it, too, and names it.
+  void expect_left_alone(const std::string& name) {
+    auto driver = make();
+    EXPECT_THAT(driver->initialize(),
+                FailsWith(ErrorCode::kConflict, "`rm " + pin(name)));
+    EXPECT_EQ(program_id(), program_);
+    driver->reset();
+    EXPECT_THAT(driver->tear_down(),
+                FailsWith(ErrorCode::kConflict, "`rm " + pin(name)));
+    EXPECT_EQ(program_id(), 0U);
+    EXPECT_THAT(pins(), ElementsAre(name));
+    std::filesystem::remove(pin(name));
+    EXPECT_THAT(driver->tear_down(), Succeeds());
+    EXPECT_FALSE(std::filesystem::exists(pin_path_));
+  }
+
   std::uint32_t program_ = 0;
 };
 
-UniqueFd make_map(bpf_map_type type, __u32 key, __u32 value, __u32 entries) {
-  return UniqueFd(
-      ::bpf_map_create(type, "stranger", key, value, entries, nullptr));
+UniqueFd make_map(bpf_map_type type, __u32 key, __u32 value, __u32 entries,
+                  const char* name = "stranger") {
+  return UniqueFd(::bpf_map_create(type, name, key, value, entries, nullptr));
 }
 
 TEST_F(XdpLayoutTest, RulesOfAnotherLayoutAreRefused) {
-  replace_pin("rules", make_map(BPF_MAP_TYPE_HASH, 16, 4, 65536));
+  replace_pin("rules", make_map(BPF_MAP_TYPE_HASH, 16, 4, 65536, "rules"));
   expect_refused("rules");
 }
 
 TEST_F(XdpLayoutTest, RulesOfAnotherKindOfMapAreRefused) {
   replace_pin("rules", make_map(BPF_MAP_TYPE_LRU_HASH, sizeof(pxe_addr),
                                 sizeof(pxe_rule), 65536));
-  expect_refused("rules");
+  expect_left_alone("rules");
 }
 
 TEST_F(XdpLayoutTest, CountersInThePlaceOfSettingsAreRefused) {
   replace_pin("settings", open_pin(pin("counters")));
-  expect_refused("settings");
+  expect_left_alone("settings");
 }
 
 TEST_F(XdpLayoutTest, FewerCountersAreRefused) {
-  replace_pin("counters", make_map(BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, 2));
+  replace_pin("counters",
+              make_map(BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, 2, "counters"));
   expect_refused("counters");
 }
 
 TEST_F(XdpLayoutTest, AProgramInThePlaceOfAMapIsRefused) {
   replace_pin("rules", foreign_program());
-  expect_refused("rules");
+  expect_left_alone("rules");
+}
+
+TEST_F(XdpLayoutTest, AProgramInThePlaceOfALinkSurvivesTheTeardown) {
+  replace_pin("links/eth2", foreign_program());
+  EXPECT_THAT(make()->tear_down(),
+              FailsWith(ErrorCode::kConflict, link_pin("eth2")));
+  EXPECT_EQ(program_id(), 0U);
+  EXPECT_THAT(pins(), ElementsAre("links/eth2"));
 }
 
 TEST_F(XdpLayoutTest, AnotherAbiVersionIsRefused) {
