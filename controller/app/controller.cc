@@ -48,8 +48,10 @@ class Controller final : public ControlBackend {
   Result<Engine> make_engine(const Config& config);
   void adopt(Engine engine);
   Result<> activate();
+  Result<> begin();
   Result<> install_handlers();
   void reload();
+  void tell_reloaded();
   Result<> replace_engine(const Config& config);
   void feed_watchdog();
 
@@ -113,6 +115,11 @@ void Controller::adopt(Engine engine) {
 
 Result<> Controller::activate() {
   if (auto ready = host_->initialize(); !ready) return ready;
+  return begin();
+}
+
+// The worker brings back a driver that is not initialized.
+Result<> Controller::begin() {
   worker_->start();
   return loop_.on_readable(host_->wake_fd(), [this] {
     if (host_->woken()) worker_->request_driver_sync();
@@ -169,7 +176,7 @@ void Controller::reload() {
   if (!loaded) {
     log::error("SIGHUP: {}; the configuration in force stays",
                loaded.error().message());
-    notify_service_manager("READY=1");
+    tell_reloaded();
     return;
   }
   const Config& config = loaded->config;
@@ -198,11 +205,17 @@ void Controller::reload() {
     log::info("SIGHUP: configuration read again, driver {} restarted",
               config.pxe_filter.driver);
   }
-  notify_service_manager("READY=1");
+  tell_reloaded();
+}
+
+// A worker that has not synced yet tells it when it has.
+void Controller::tell_reloaded() {
+  if (worker_->synced()) notify_service_manager("READY=1");
 }
 
 // The old driver lets go of its locks before the new one takes them; what it
-// enforced stays. Where the new one cannot begin, the old one goes on.
+// enforced stays. Where the new one cannot begin, the old one goes on. Either
+// way a worker runs afterwards.
 Result<> Controller::replace_engine(const Config& config) {
   const bool same_driver =
       config.pxe_filter.driver == config_.pxe_filter.driver;
@@ -220,15 +233,30 @@ Result<> Controller::replace_engine(const Config& config) {
   old_worker->stop();
   old_host->reset();
   adopt(std::move(*engine));
-  if (auto active = activate(); !active) {
-    auto restored = make_engine(config_);
-    if (!restored) return fail(restored.error());
-    adopt(std::move(*restored));
-    if (auto again = activate(); !again)
-      log::error("{}", again.error().message());
-    return active;
+  const auto ready = host_->initialize();
+  bool restored = false;
+  if (!ready) {
+    host_->reset();
+    if (auto old = make_engine(config_)) {
+      adopt(std::move(*old));
+      restored = true;
+      if (auto again = host_->initialize(); !again) {
+        log::error("{}; trying again", again.error().message());
+      }
+    } else {
+      log::error("{}; the old configuration cannot be used any more: {}",
+                 ready.error().message(), old.error().message());
+    }
   }
-  if (!same_driver) return old_host->tear_down();
+  if (auto begun = begin(); !begun) {
+    log::error("{}", begun.error().message());
+  }
+  if (restored) return ready;
+  if (!same_driver) {
+    if (auto removed = old_host->tear_down(); !removed) {
+      log::error("{}", removed.error().message());
+    }
+  }
   return {};
 }
 

@@ -18,7 +18,7 @@ namespace pxegate {
 //   WATCHDOG=1 as long as the sync loop makes progress.
 // - A driver that cannot be initialized at the start ends the controller:
 //   somebody else's program on the interface, a missing privilege, another
-//   controller. Later it is tried again until it works.
+//   controller. Later, also after SIGHUP, it is tried again until it works.
 int run_controller(const LoadedConfig& config, const ConfigSources& sources);
 
 }  // namespace pxegate

@@ -88,12 +88,6 @@ void Worker::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     heartbeat_ = clock_.now();
-    if (tear_down_request_) {
-      lock.unlock();
-      serve_tear_down();
-      lock.lock();
-      continue;
-    }
     take_requests(lock);
     const auto due = loop_->next_due();
     if (due > clock_.now()) {
@@ -148,18 +142,6 @@ void Worker::publish() {
   if (first_sync && events_.synced) events_.synced();
 }
 
-void Worker::serve_tear_down() {
-  auto done = host_.tear_down();
-  {
-    const std::lock_guard lock(mutex_);
-    // After a success nothing may be enforced again.
-    stopping_ = stopping_ || done.has_value();
-    std::exchange(tear_down_request_, nullptr)->result = done;
-  }
-  answered_.notify_all();
-  if (done && events_.torn_down) events_.torn_down();
-}
-
 void Worker::describe(ControllerStatus& status) const {
   const std::lock_guard lock(mutex_);
   status = published_;
@@ -169,6 +151,11 @@ void Worker::describe(ControllerStatus& status) const {
 PolicyInForce Worker::policy() const {
   const std::lock_guard lock(mutex_);
   return policy_;
+}
+
+bool Worker::synced() const {
+  const std::lock_guard lock(mutex_);
+  return told_synced_;
 }
 
 Monotonic Worker::last_heartbeat() const {
@@ -193,15 +180,26 @@ Result<SyncOutcome> Worker::sync(std::chrono::milliseconds timeout) {
 
 Result<> Worker::tear_down() {
   std::unique_lock lock(mutex_);
-  if (tear_down_request_ || stopping_) {
+  if (tearing_down_ || stopping_) {
     return fail("the controller is already ending", ErrorCode::kConflict);
   }
-  const auto pending = std::make_shared<Pending<void>>();
-  tear_down_request_ = pending;
+  tearing_down_ = true;
+  lock.unlock();
+  // Here, not in the worker's thread: that one may be waiting for Ironic.
+  const auto done = host_.retire();
+  lock.lock();
+  tearing_down_ = false;
+  if (done) {
+    stopping_ = true;
+  } else {
+    driver_sync_requested_ = true;  // what is left goes on being enforced
+  }
+  lock.unlock();
+  if (done) stop_.request_stop();
   work_.notify_all();
-  answered_.wait(lock, [&] { return pending->result || stopping_; });
-  if (pending->result) return *pending->result;
-  return fail("the controller is stopping", ErrorCode::kCancelled);
+  answered_.notify_all();
+  if (done && events_.torn_down) events_.torn_down();
+  return done;
 }
 
 }  // namespace pxegate

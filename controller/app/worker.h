@@ -27,7 +27,7 @@ namespace pxegate {
 // stop() and the destructor, which belong to the thread that made it.
 class Worker {
  public:
-  // What happened, told from the worker's thread: do little, and do not call
+  // What happened, told from any thread: do little, and do not call
   // back.
   struct Events {
     std::function<void()> synced;  // first complete sync done
@@ -59,6 +59,9 @@ class Worker {
   Result<SyncOutcome> sync(std::chrono::milliseconds timeout);
   Result<> tear_down();
 
+  // The first complete sync is done.
+  bool synced() const;
+
   // When the worker last gave a sign of life.
   Monotonic last_heartbeat() const;
 
@@ -75,7 +78,6 @@ class Worker {
   void run();
   void take_requests(std::unique_lock<std::mutex>& lock);
   void publish();
-  void serve_tear_down();
 
   FilterHost& host_;
   const Clock& clock_;
@@ -91,7 +93,7 @@ class Worker {
   bool driver_sync_requested_ = false;
   std::optional<SyncLoopOptions> new_options_;
   std::vector<std::shared_ptr<Pending<SyncOutcome>>> sync_requests_;
-  std::shared_ptr<Pending<void>> tear_down_request_;
+  bool tearing_down_ = false;
   // What callers see; replaced after each step.
   ControllerStatus published_;
   PolicyInForce policy_;

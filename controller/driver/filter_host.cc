@@ -14,6 +14,9 @@ FilterHost::FilterHost(std::unique_ptr<FilterDriver> driver)
 
 Result<> FilterHost::initialize() {
   const std::lock_guard lock(mutex_);
+  if (retired_) {
+    return fail("the filter was removed", ErrorCode::kInvalidState);
+  }
   auto done = driver_->initialize();
   if (!done) driver_->reset();
   state_ = done ? FilterState::kInitialized : FilterState::kUninitialized;
@@ -48,6 +51,17 @@ void FilterHost::shut_down() {
 
 Result<> FilterHost::tear_down() {
   const std::lock_guard lock(mutex_);
+  return tear_down_locked();
+}
+
+Result<> FilterHost::retire() {
+  const std::lock_guard lock(mutex_);
+  auto done = tear_down_locked();
+  retired_ = done.has_value();
+  return done;
+}
+
+Result<> FilterHost::tear_down_locked() {
   state_ = FilterState::kUninitialized;
   auto done = driver_->tear_down();
   if (!done) driver_->reset();

@@ -40,6 +40,10 @@ class FilterHost {
   // Removes what the driver installed; `uninitialized` afterwards.
   Result<> tear_down();
 
+  // As tear_down(); after a success the driver is never called again to
+  // initialize or sync, whoever asks.
+  Result<> retire();
+
   FilterState state() const;
   std::optional<std::chrono::seconds> sync_period(
       std::chrono::seconds configured) const;
@@ -50,9 +54,12 @@ class FilterHost {
   Result<Observations> observe() const;
 
  private:
+  Result<> tear_down_locked();
+
   mutable std::mutex mutex_;
   const std::unique_ptr<FilterDriver> driver_;
   FilterState state_ = FilterState::kUninitialized;
+  bool retired_ = false;
 };
 
 }  // namespace pxegate
