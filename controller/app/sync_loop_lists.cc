@@ -38,8 +38,9 @@ void SyncLoop::read_full_list() {
   const bool nodes = relist_.phase() == Relist::Phase::kNodes;
   const auto read = relist_.read_page(ironic_);
   next_list_ = clock_.now();
-  list_work_ += next_list_ - began;
+  // What a request cost that failed says nothing of what a list costs.
   if (!read) return list_failed(read.error(), rest_after(began));
+  list_work_ += next_list_ - began;
   if (!nodes || relist_.phase() != Relist::Phase::kPorts) return;
   // From here on what is asked for in between is newer than the list.
   if (!fetched_.empty()) apply_fetched_ports();

@@ -385,6 +385,20 @@ TEST_F(SyncLoopListsTest, WhileListsAreStretchedNewPortsComeAtEachPeriod) {
   EXPECT_GE(ironic_.count("ports p4"), 1);
 }
 
+TEST_F(SyncLoopListsTest, WhatAHangingIronicCostDoesNotStretchLists) {
+  settle();
+  fail_calls("ports");
+  ironic_.page_cost = 30s;
+  run_for(120s);
+  heal_calls();
+  ironic_.page_cost = 0s;
+  for (int i = 0; i < 600; ++i) {
+    run_for(1s);
+    ASSERT_EQ(status().full_sync_every, 15s) << "after " << i << " s";
+  }
+  EXPECT_FALSE(status().stale);
+}
+
 TEST_F(SyncLoopListsTest, AFullListMakesUpForNewPortsThatCouldNotBeAskedFor) {
   make_dear(1s);
   run_for(30s);
