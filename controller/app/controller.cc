@@ -96,6 +96,9 @@ Result<Engine> Controller::make_engine(const Config& config) {
   };
   events.torn_down = [this] {
     loop_.post([this] {
+      log::warning(
+          "the filter was removed (pxegate teardown): every machine may "
+          "network-boot now; ending");
       torn_down_ = true;
       loop_.quit(kExitSuccess);
     });
