@@ -17,6 +17,7 @@ from subject import PATIENCE, Controller, FakeIronic, Sections
 
 ALLOWED = ["flat1", "leaf1n1"]
 DENIED = ["flat2", "leaf2n2"]
+BYSTANDER = "flat3"
 UNKNOWN = "flat4"
 KILLS = 5
 
@@ -26,7 +27,7 @@ def ironic(lab: Lab) -> Iterator[FakeIronic]:
     with FakeIronic(lab) as ironic:
         for host in ALLOWED:
             ironic.add(host, lab.mac(host), state="inspect wait")
-        for host in DENIED:
+        for host in [*DENIED, BYSTANDER]:
             ironic.add(host, lab.mac(host), state="active")
         yield ironic
 
@@ -278,14 +279,7 @@ def test_a_second_controller_is_refused(
 def test_somebody_elses_program_is_not_replaced(
     lab: Lab, controller: Controller, tmp_path: Path
 ) -> None:
-    source = tmp_path / "others.c"
-    source.write_text(
-        '__attribute__((section("xdp"), used)) int others(void *context)\n'
-        "{ (void)context; return 2; /* pass */ }\n"
-    )
-    program = tmp_path / "others.o"
-    compiler = ["clang", "-target", "bpf", "-O2", "-g", "-c", source, "-o", program]
-    subprocess.run(compiler, check=True)
+    program = compile_other_program(tmp_path)
     xdp = ["ip", "link", "set", "dev", "prov0", "xdp"]
     lab.exec("spine", [*xdp, "obj", program, "sec", "xdp"])
     try:
@@ -296,6 +290,62 @@ def test_somebody_elses_program_is_not_replaced(
         assert lab.ask(DENIED[0], 5) is not None
     finally:
         lab.exec("spine", [*xdp, "off"])
+
+
+def test_a_reload_that_fails_leaves_a_controller_that_works(
+    lab: Lab, ironic: FakeIronic, controller: Controller
+) -> None:
+    controller.start_synced()
+    with Traffic(lab):
+        # Too few for the rules in force.
+        said = controller.reload({"xdp": {"max_clients": 1}})
+        assert "max_clients" in said and "the configuration in force stays" in said
+        controller.wait_synced()
+        for state, verdict in (("inspect wait", "allow"), ("active", "deny")):
+            ironic.set_state(BYSTANDER, state)
+            controller.wait_enforced({lab.mac(BYSTANDER): verdict})
+        assert controller.cli("sync").returncode == 0
+
+
+def test_a_reload_beside_somebody_elses_program_goes_on_filtering(
+    lab: Lab, ironic: FakeIronic, controller: Controller, tmp_path: Path
+) -> None:
+    interfaces = {"xdp": {"interfaces": "prov0,prov9"}}
+
+    def synced() -> bool:
+        status = controller.status()
+        return bool(status and status["sync"]["synced"])
+
+    controller.start_synced()
+    add_interface(lab, "prov9")
+    program = compile_other_program(tmp_path)
+    xdp = ["ip", "link", "set", "dev", "prov9", "xdp", "obj", program, "sec", "xdp"]
+    try:
+        lab.exec("spine", xdp)
+        with Traffic(lab):
+            for timeout in (7, 8):
+                changed = {**interfaces, "ironic": {"timeout": timeout}}
+                controller.reload(changed, "SIGHUP: configuration read")
+                assert wait_for(synced, PATIENCE)
+                assert "others" in target(controller, "prov9")["detail"]
+                assert target(controller, "prov0")["active"]
+                assert controller.cli("sync").returncode == 0
+            assert xdp_program(lab, "prov9") == "others"
+    finally:
+        lab.exec("spine", ["ip", "link", "del", "prov9"])
+
+
+def compile_other_program(folder: Path) -> Path:
+    """A BPF object with the XDP program `others`, which passes everything."""
+    source = folder / "others.c"
+    source.write_text(
+        '__attribute__((section("xdp"), used)) int others(void *context)\n'
+        "{ (void)context; return 2; /* pass */ }\n"
+    )
+    program = folder / "others.o"
+    compiler = ["clang", "-target", "bpf", "-O2", "-g", "-c", source, "-o", program]
+    subprocess.run(compiler, check=True)
+    return program
 
 
 def target(controller: Controller, interface: str) -> dict:
