@@ -47,7 +47,6 @@ class Controller final : public ControlBackend {
  private:
   Result<Engine> make_engine(const Config& config);
   void adopt(Engine engine);
-  Result<> activate();
   Result<> begin();
   Result<> install_handlers();
   void reload();
@@ -116,11 +115,6 @@ void Controller::adopt(Engine engine) {
   host_ = std::move(engine.host);
 }
 
-Result<> Controller::activate() {
-  if (auto ready = host_->initialize(); !ready) return ready;
-  return begin();
-}
-
 // The worker brings back a driver that is not initialized.
 Result<> Controller::begin() {
   worker_->start();
@@ -138,7 +132,8 @@ Result<> Controller::start() {
   api_ = std::make_unique<ControlApi>(
       *this, clock_, ControlApiOptions{config_.api.socket, config_.api.listen});
   if (auto listening = api_->start(); !listening) return listening;
-  if (auto active = activate(); !active) return active;
+  if (auto ready = host_->initialize(); !ready) return ready;
+  if (auto begun = begin(); !begun) return begun;
   log::info("pxegate {} runs: driver {}, Ironic at {}", PXEGATE_VERSION,
             config_.pxe_filter.driver, config_.ironic.endpoint_override);
   return {};

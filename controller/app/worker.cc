@@ -29,8 +29,7 @@ Result<std::unique_ptr<Worker>> Worker::make(const Config& config,
                                              FilterHost& host,
                                              const Clock& clock,
                                              Events events) {
-  std::unique_ptr<Worker> worker(
-      new Worker(config, host, clock, std::move(events)));
+  std::unique_ptr<Worker> worker(new Worker(host, clock, std::move(events)));
   auto sources = Sources::make(config, clock, worker->stop_.get_token());
   if (!sources) return fail(sources.error());
   worker->sources_ = std::move(*sources);
@@ -44,8 +43,7 @@ Result<std::unique_ptr<Worker>> Worker::make(const Config& config,
   return worker;
 }
 
-Worker::Worker(const Config& /*config*/, FilterHost& host, const Clock& clock,
-               Events events)
+Worker::Worker(FilterHost& host, const Clock& clock, Events events)
     : host_(host),
       clock_(clock),
       events_(std::move(events)),

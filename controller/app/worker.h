@@ -72,8 +72,7 @@ class Worker {
     std::optional<Result<T>> result;
   };
 
-  Worker(const Config& config, FilterHost& host, const Clock& clock,
-         Events events);
+  Worker(FilterHost& host, const Clock& clock, Events events);
 
   void run();
   void take_requests(std::unique_lock<std::mutex>& lock);
