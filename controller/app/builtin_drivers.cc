@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/app/builtin_drivers.h"
 
+#include "controller/base/command_runner.h"
+#include "drivers/dnsmasq/dnsmasq_driver.h"
+#include "drivers/iptables/iptables_driver.h"
+#include "drivers/nftables/nftables_driver.h"
 #include "drivers/noop/noop_driver.h"
 #include "drivers/xdp/xdp_driver.h"
 
@@ -29,10 +33,52 @@ XdpOptions xdp_options(const Config::Xdp& config) {
   return options;
 }
 
+IptablesOptions iptables_options(const Config::Iptables& config) {
+  return {.interface = config.dnsmasq_interface,
+          .chain = config.firewall_chain,
+          .ip_version = config.ip_version == IpVersion::k4 ? 4 : 6};
+}
+
+DnsmasqOptions dnsmasq_options(const Config::Dnsmasq& config) {
+  return {.hostsdir = config.dhcp_hostsdir,
+          .purge = config.purge_dhcp_hostsdir,
+          .start_command = config.start_command,
+          .stop_command = config.stop_command};
+}
+
+NftablesOptions nftables_options(const Config::Nftables& config) {
+  return {.interfaces = config.interfaces, .table = config.table};
+}
+
+std::shared_ptr<CommandRunner> system_runner() {
+  return std::make_shared<SystemCommandRunner>();
+}
+
 }  // namespace
 
 Result<DriverRegistry> builtin_drivers(const Config& config) {
   return DriverRegistry::make({
+      {.name = "dnsmasq",
+       .summary = "tells dnsmasq whom to ignore, one file per address",
+       .origin = "built-in",
+       .make =
+           [options = dnsmasq_options(config.dnsmasq)] {
+             return make_dnsmasq_driver(options, system_runner());
+           }},
+      {.name = "iptables",
+       .summary = "a chain per host, by source address: no relays, small sites",
+       .origin = "built-in",
+       .make =
+           [options = iptables_options(config.iptables)] {
+             return make_iptables_driver(options, system_runner());
+           }},
+      {.name = "nftables",
+       .summary = "drops requests at netdev ingress, relayed ones too",
+       .origin = "built-in",
+       .make =
+           [options = nftables_options(config.nftables)] {
+             return make_nftables_driver(options);
+           }},
       {.name = "noop",
        .summary = "filters nothing: for a network of inspection's own",
        .origin = "built-in",

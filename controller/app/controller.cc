@@ -189,7 +189,11 @@ void Controller::reload() {
   }
   const bool same_engine =
       config.pxe_filter.driver == config_.pxe_filter.driver &&
-      config.xdp == config_.xdp && config.ironic == config_.ironic &&
+      config.pxe_filter.plugin_dir == config_.pxe_filter.plugin_dir &&
+      config.plugin_options == config_.plugin_options &&
+      config.xdp == config_.xdp && config.iptables == config_.iptables &&
+      config.dnsmasq == config_.dnsmasq &&
+      config.nftables == config_.nftables && config.ironic == config_.ironic &&
       config.inspector == config_.inspector;
   if (same_engine) {
     worker_->reconfigure(config);

@@ -86,14 +86,32 @@ Result<pid_t> spawn(const Command& command, int in, int out, int err) {
   return pid;
 }
 
+// What the child says on one of its two outputs.
+class Stream {
+ public:
+  explicit Stream(std::size_t cap) : cap_(cap) {}
+
+  void append(std::string_view bytes) {
+    const std::size_t room = cap_ - text_.size();
+    truncated_ |= bytes.size() > room;
+    text_.append(bytes.substr(0, room));
+  }
+  bool truncated() const { return truncated_; }
+  std::string take() { return std::move(text_); }
+
+ private:
+  std::size_t cap_;
+  std::string text_;
+  bool truncated_ = false;
+};
+
 // Reads one chunk of what is there; closes `fd` at its end. What exceeds the
 // cap is read and dropped, so that the child never blocks on us.
-void drain(UniqueFd& fd, std::string& into) {
-  std::array<char, 16384> chunk{};
+void drain(UniqueFd& fd, Stream& into) {
+  std::array<char, 65536> chunk{};
   const ssize_t n = ::read(fd.get(), chunk.data(), chunk.size());
   if (n > 0) {
-    const auto room = kMaxCommandOutput - into.size();
-    into.append(chunk.data(), std::min(static_cast<std::size_t>(n), room));
+    into.append({chunk.data(), static_cast<std::size_t>(n)});
   } else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
     fd.reset();
   }
@@ -101,7 +119,7 @@ void drain(UniqueFd& fd, std::string& into) {
 
 // What the pipe holds now, and no more: something in the background may have
 // inherited its other end and go on writing.
-void drain_rest(UniqueFd& fd, std::string& into) {
+void drain_rest(UniqueFd& fd, Stream& into) {
   int held = 0;
   if (!fd || ::ioctl(fd.get(), FIONREAD, &held) != 0) return;
   std::string rest(static_cast<std::size_t>(held), '\0');
@@ -112,7 +130,7 @@ void drain_rest(UniqueFd& fd, std::string& into) {
     if (n <= 0) break;
     have += static_cast<std::size_t>(n);
   }
-  into.append(rest, 0, std::min(have, kMaxCommandOutput - into.size()));
+  into.append(std::string_view(rest).substr(0, have));
 }
 
 // Writes as much of `rest` as the pipe takes; closes `fd` when done, or when
@@ -214,7 +232,8 @@ Result<CommandOutput> SystemCommandRunner::run(const Command& command) {
   out->write.reset();
   err->write.reset();
 
-  CommandOutput result;
+  Stream output(command.max_output);
+  Stream errors(command.max_output);
   std::string_view rest = command.input;
   if (rest.empty()) in->write.reset();
   // The child's end counts, not that of its pipes: a child may close its
@@ -233,16 +252,18 @@ Result<CommandOutput> SystemCommandRunner::run(const Command& command) {
                   ErrorCode::kUnavailable);
     }
     if (ready <= 0) continue;
-    if (watched[1].revents != 0) drain(out->read, result.out);
-    if (watched[2].revents != 0) drain(err->read, result.err);
+    if (watched[1].revents != 0) drain(out->read, output);
+    if (watched[2].revents != 0) drain(err->read, errors);
     if (watched[3].revents != 0) feed(in->write, rest);
   }
-  drain_rest(out->read, result.out);
-  drain_rest(err->read, result.err);
+  drain_rest(out->read, output);
+  drain_rest(err->read, errors);
   const auto status = child.finish();
   if (!status) return fail(status.error().within(quoted(command.argv[0])));
-  result.exit_status = *status;
-  return result;
+  return CommandOutput{.exit_status = *status,
+                       .out = output.take(),
+                       .err = errors.take(),
+                       .truncated = output.truncated() || errors.truncated()};
 }
 
 }  // namespace pxegate

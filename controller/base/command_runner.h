@@ -12,17 +12,17 @@ namespace pxegate {
 
 struct Command {
   std::vector<std::string> argv;  // argv[0] is looked up in PATH; no shell
-  std::string input;              // given on standard input
+  std::string input = {};         // given on standard input
   std::chrono::milliseconds timeout{30'000};
+  std::size_t max_output = std::size_t{1} << 20;  // bytes, of each stream
 };
 
 struct CommandOutput {
-  int exit_status = 0;  // 128 + signal where a signal ended the child
-  std::string out;      // at most kMaxCommandOutput bytes each; the rest is
-  std::string err;      // read and dropped
+  int exit_status = 0;     // 128 + signal where a signal ended the child
+  std::string out;         // at most max_output bytes each; the rest is read
+  std::string err;         // and dropped
+  bool truncated = false;  // some of either was dropped
 };
-
-inline constexpr std::size_t kMaxCommandOutput = std::size_t{1} << 20;
 
 // Starts other programs. The only place that does.
 class CommandRunner {

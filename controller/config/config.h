@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@ namespace pxegate {
 enum class AuthType { kNone, kHttpBasic };
 enum class XdpMode { kAuto, kNative, kSkb };
 enum class OnExit { kKeep, kDetach };
+enum class IpVersion { k4, k6 };
 
 // How to reach one OpenStack service: [ironic] and [inspector], option names
 // of keystoneauth.
@@ -46,6 +48,7 @@ struct Config {
     std::vector<std::string> supported_inspect_interfaces;
     std::vector<std::string> open_provision_states;
     bool skip_managed = false;
+    std::string plugin_dir;
     bool operator==(const PxeFilter&) const = default;
   } pxe_filter;
 
@@ -60,6 +63,32 @@ struct Config {
     std::uint32_t max_clients = 0;
     bool operator==(const Xdp&) const = default;
   } xdp;
+
+  struct Iptables {
+    std::string dnsmasq_interface;
+    std::string firewall_chain;
+    std::vector<std::string> ethoib_interfaces;  // for every driver
+    IpVersion ip_version = IpVersion::k4;
+    bool operator==(const Iptables&) const = default;
+  } iptables;
+
+  struct Dnsmasq {
+    std::string dhcp_hostsdir;
+    bool purge_dhcp_hostsdir = true;
+    std::string start_command;
+    std::string stop_command;
+    bool operator==(const Dnsmasq&) const = default;
+  } dnsmasq;
+
+  struct Nftables {
+    std::vector<std::string> interfaces;
+    std::string table;
+    bool operator==(const Nftables&) const = default;
+  } nftables;
+
+  // What stands in the section that is named as [pxe_filter] driver, where
+  // that is none of the table's: a plugin's options, checked by nobody yet.
+  std::map<std::string, std::string> plugin_options;
 
   struct Api {
     std::string socket;

@@ -24,15 +24,17 @@
 namespace pxegate {
 namespace {
 
+// Where Ironic's API listens unless told otherwise, on this host.
+constexpr std::string_view kLocalIronic = "http://127.0.0.1:6385";
+
 constexpr std::size_t kMaxConfigFile = std::size_t{4} << 20;
 // References that one value may lead to, directly and through others.
 constexpr int kMaxReferences = 200;
 
 // No other program reads these sections, so an unknown option there is a
 // mistake; the other sections of the table are shared.
-constexpr std::array<std::string_view, 2> kOwnSections = {"pxe_filter", "xdp"};
-// Ironic's, in [pxe_filter].
-constexpr std::array<std::string_view, 1> kForeignPxeFilter = {"dhcp_hostsdir"};
+constexpr std::array<std::string_view, 3> kOwnSections = {"pxe_filter", "xdp",
+                                                          "nftables"};
 
 template <typename Range>
 bool contains(const Range& range, std::string_view value) {
@@ -185,11 +187,24 @@ class Loader {
 
   // About an option that may not stand in any file.
   void problem(const Option& option, std::string_view what) {
-    if (const Setting* setting = find(option)) return problem(*setting, what);
-    problems_.push_back(loaded_.files.empty()
-                            ? fmt::format("{}: {}", named(option), what)
-                            : fmt::format("{}: {}: {}", loaded_.files.back(),
-                                          named(option), what));
+    problems_.push_back(about(option, what));
+  }
+
+  std::string about(const Option& option, std::string_view what) const {
+    if (const Setting* setting = find(option)) {
+      return fmt::format("{}: {}: {}", place(*setting), named(*setting), what);
+    }
+    return loaded_.files.empty()
+               ? fmt::format("{}: {}", named(option), what)
+               : fmt::format("{}: {}: {}", loaded_.files.back(), named(option),
+                             what);
+  }
+
+  // About an option that may not stand in any file.
+  void warn_at(std::string_view section, std::string_view name,
+               std::string_view what) {
+    const Option& option = *find_option(section, name);
+    loaded_.warnings.push_back(about(option, what));
   }
 
   void warn(const Setting& setting, std::string_view what) {
@@ -236,8 +251,21 @@ class Loader {
     return names;
   }
 
+  static const IgnoredOption* find_ignored(const Setting& setting) {
+    const auto found =
+        std::ranges::find_if(ignored_options(), [&](const IgnoredOption& each) {
+          return setting.section == each.section && setting.name == each.name;
+        });
+    return found == ignored_options().end() ? nullptr : &*found;
+  }
+
   void warn_of_unknown_names() {
     for (const Setting& setting : settings_) {
+      if (const IgnoredOption* ignored = find_ignored(setting)) {
+        warn(setting,
+             fmt::format("deprecated, and ignored: {}", ignored->instead));
+        continue;
+      }
       const auto names = names_in(setting.section);
       if (names.empty() || is_known(setting)) continue;
       const auto near = near_miss(setting.name, names);
@@ -246,8 +274,7 @@ class Loader {
           warn(setting,
                fmt::format("unknown, and ignored; did you mean {}?", *near));
         }
-      } else if (setting.section != "pxe_filter" ||
-                 !contains(kForeignPxeFilter, setting.name)) {
+      } else {
         const auto guess =
             near ? near : nearest(setting.name, names, setting.name.size() / 2);
         warn(setting,
@@ -397,6 +424,23 @@ class Loader {
       warn_of_other_names(option, *setting);
       if (!set(option, *setting)) wrong_.insert(&option);
     }
+    set_plugin_options();
+  }
+
+  void set_plugin_options() {
+    const std::string section = section_key(loaded_.config.pxe_filter.driver);
+    if (!names_in(section).empty()) return;
+    for (const Setting& setting : settings_) {
+      if (setting.section != section) continue;
+      Expansion state;
+      state.open.emplace_back(setting.section, setting.name);
+      auto text = expand(setting.entry.value, setting.section, state);
+      if (text) {
+        loaded_.config.plugin_options[setting.name] = *std::move(text);
+      } else {
+        problem(setting, text.error().message());
+      }
+    }
   }
 
   // What the section says matters to Ironic only, as long as it does not tell
@@ -460,13 +504,17 @@ class Loader {
     Config& config = loaded_.config;
     check_service("ironic", config.ironic);
     if (inspector_asked()) check_service("inspector", config.inspector);
-    check_xdp(config);
-
+    if (config.pxe_filter.driver == "xdp") {
+      check_interfaces("xdp", config.xdp.interfaces);
+    }
+    if (config.pxe_filter.driver == "nftables") {
+      check_interfaces("nftables", config.nftables.interfaces);
+    }
     if (config.ironic.endpoint_override.empty() &&
         is_right("ironic", "endpoint_override")) {
-      problem_at("ironic", "endpoint_override",
-                 "not set; expected the URL of Ironic's API, such as "
-                 "http://192.0.2.1:6385");
+      config.ironic.endpoint_override = kLocalIronic;
+      warn_at("ironic", "endpoint_override",
+              fmt::format("not set; {} is asked", kLocalIronic));
     }
     if (const auto valid = validate(policy_options(config)); !valid) {
       problem_at("pxe_filter", "deny_unknown_macs", valid.error().message());
@@ -515,21 +563,32 @@ class Loader {
     }
   }
 
-  void check_xdp(const Config& config) {
-    if (config.pxe_filter.driver != "xdp" || !is_right("xdp", "interfaces")) {
-      return;
+  // A driver's interfaces; where it has none of its own, the one that
+  // ironic-inspector's users have set already.
+  void check_interfaces(std::string_view section,
+                        std::vector<std::string>& interfaces) {
+    if (!is_right(section, "interfaces")) return;
+    const std::string& fallback = loaded_.config.iptables.dnsmasq_interface;
+    if (interfaces.empty() && is_right("iptables", "dnsmasq_interface")) {
+      if (fallback.ends_with('+')) {
+        problem_at(section, "interfaces",
+                   fmt::format("not set, and [iptables] dnsmasq_interface, {}, "
+                               "names no single interface; expected the "
+                               "interfaces on which DHCP requests come in",
+                               pxegate::quoted(fallback)));
+        return;
+      }
+      interfaces = {fallback};
+      warn_at(section, "interfaces",
+              fmt::format("not set; {} is filtered, as [iptables] "
+                          "dnsmasq_interface says",
+                          pxegate::quoted(fallback)));
     }
-    std::vector<std::string> interfaces = config.xdp.interfaces;
-    if (interfaces.empty()) {
-      problem_at("xdp", "interfaces",
-                 "not set, and the xdp driver has nothing to filter; expected "
-                 "the interfaces on which DHCP requests come in, such as "
-                 "ens1f0, ens1f1");
-    }
-    std::ranges::sort(interfaces);
-    const auto twice = std::ranges::adjacent_find(interfaces);
-    if (twice != interfaces.end()) {
-      problem_at("xdp", "interfaces",
+    std::vector<std::string> sorted = interfaces;
+    std::ranges::sort(sorted);
+    const auto twice = std::ranges::adjacent_find(sorted);
+    if (twice != sorted.end()) {
+      problem_at(section, "interfaces",
                  fmt::format("{} is listed twice; expected each interface once",
                              pxegate::quoted(*twice)));
     }

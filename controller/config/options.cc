@@ -27,6 +27,9 @@ constexpr std::array<std::string_view, 3> kXdpModes = {"auto", "native", "skb"};
 constexpr std::array<std::string_view, 2> kOnExit = {"keep", "detach"};
 constexpr std::array<std::string_view, 2> kAuthTypes = {"none", "http_basic"};
 
+constexpr std::array<std::string_view, 2> kIpVersions = {"4", "6"};
+
+static_assert(kIpVersions[static_cast<std::size_t>(IpVersion::k6)] == "6");
 static_assert(kXdpModes[static_cast<std::size_t>(XdpMode::kSkb)] == "skb");
 static_assert(kOnExit[static_cast<std::size_t>(OnExit::kDetach)] == "detach");
 static_assert(kAuthTypes[static_cast<std::size_t>(AuthType::kHttpBasic)] ==
@@ -117,6 +120,55 @@ Result<> check_socket_path(std::string_view value) {
                     quoted(value), value.size(), kLongestPath));
   }
   return check_absolute_path(value);
+}
+
+// What iptables takes for -i: a trailing '+' stands for anything.
+Result<> check_interface_pattern(std::string_view value) {
+  std::string_view name = value;
+  if (name.size() > 1 && name.ends_with('+')) name.remove_suffix(1);
+  const auto checked = check_interface(name);
+  if (checked && name.find_first_of("+!") == std::string_view::npos) return {};
+  return invalid(quoted(value) + " cannot be the name of a network interface");
+}
+
+Result<> check_chain(std::string_view value) {
+  // XT_EXTENSION_MAXNAMELEN of linux/netfilter/x_tables.h without the NUL;
+  // "_temp", which ironic-inspector appends, must fit too.
+  constexpr std::size_t kLongestName = 28 - 5;
+  constexpr auto kBuiltin = std::to_array<std::string_view>(
+      {"INPUT", "OUTPUT", "FORWARD", "PREROUTING", "POSTROUTING", "ACCEPT",
+       "DROP", "REJECT", "RETURN", "QUEUE", "MARK", "LOG", "SET"});
+  const bool plain = std::ranges::all_of(value, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+  });
+  if (value.empty() || !plain || value.front() == '-') {
+    return invalid(quoted(value) +
+                   " holds something else than letters, digits and -_.");
+  }
+  if (value.size() > kLongestName) {
+    return invalid(
+        fmt::format("{} is longer than {} bytes", quoted(value), kLongestName));
+  }
+  if (std::ranges::find(kBuiltin, value) != kBuiltin.end()) {
+    return invalid(quoted(value) + " is a name of iptables' own");
+  }
+  return {};
+}
+
+Result<> check_nft_name(std::string_view value) {
+  constexpr std::size_t kLongestName = 64;
+  const auto letter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  };
+  const bool plain = std::ranges::all_of(value, [&](char c) {
+    return letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+  if (!value.empty() && plain && letter(value.front()) &&
+      value.size() <= kLongestName) {
+    return {};
+  }
+  return invalid(quoted(value) + " cannot be the name of a table");
 }
 
 Result<> check_username(std::string_view value) {
@@ -324,7 +376,20 @@ constexpr std::array kPxeFilterOptions = {
                "answer from the inspection DHCP server. The account must be "
                "allowed to read driver_internal_info: of a node in `inspect "
                "wait` it could not tell otherwise, and keeps it out.",
-           .set = +[](Config& c, bool v) { c.pxe_filter.skip_managed = v; }}};
+           .set = +[](Config& c, bool v) { c.pxe_filter.skip_managed = v; }},
+    Option{
+        .section = "pxe_filter",
+        .name = "plugin_dir",
+        .type = OptionType::kPath,
+        .default_text = "/usr/lib/pxegate/drivers",
+        .help = "Where drivers of other vendors are: shared objects, each "
+                "named as its driver, NAME.so. Only root may be able to "
+                "write there. A driver's own options stand in the section "
+                "of its name.",
+        .set = +[](Config& c,
+                   std::string v) { c.pxe_filter.plugin_dir = std::move(v); },
+        .check = check_absolute_path,
+        .expected = "an absolute path"}};
 
 constexpr std::string_view kIronicEndpointHelp =
     "The URL of Ironic's API, without a version at its end. Required.";
@@ -499,6 +564,147 @@ constexpr std::array kXdpOptions = {
            .min = 1,
            .max = 16777216}};
 
+// ironic-inspector's old name of the section.
+constexpr std::array<OptionAlias, 1> kDnsmasqInterfaceAliases = {
+    OptionAlias{"firewall", "dnsmasq_interface"}};
+constexpr std::array<OptionAlias, 1> kFirewallChainAliases = {
+    OptionAlias{"firewall", "firewall_chain"}};
+constexpr std::array<OptionAlias, 1> kEthoibAliases = {
+    OptionAlias{"firewall", "ethoib_interfaces"}};
+constexpr std::array<OptionAlias, 1> kIpVersionAliases = {
+    OptionAlias{"firewall", "ip_version"}};
+// Ironic's own pxe filter has it there.
+constexpr std::array<OptionAlias, 1> kHostsdirAliases = {
+    OptionAlias{"pxe_filter", "dhcp_hostsdir", false}};
+
+constexpr std::array kIptablesOptions = {
+    Option{.section = "iptables",
+           .name = "dnsmasq_interface",
+           .type = OptionType::kString,
+           .default_text = "br-ctlplane",
+           .help = "The interface on which the DHCP server listens, as "
+                   "iptables takes it: a + at the end stands for anything. "
+                   "The xdp and nftables drivers use it too where they have no "
+                   "interfaces of their own.",
+           .set =
+               +[](Config& c, std::string v) {
+                 c.iptables.dnsmasq_interface = std::move(v);
+               },
+           .check = check_interface_pattern,
+           .expected = "the name of a network interface",
+           .aliases = kDnsmasqInterfaceAliases},
+    Option{
+        .section = "iptables",
+        .name = "firewall_chain",
+        .type = OptionType::kString,
+        .default_text = "ironic-inspector",
+        .help = "The iptables chain to keep. Whatever it holds is replaced.",
+        .set = +[](Config& c,
+                   std::string v) { c.iptables.firewall_chain = std::move(v); },
+        .check = check_chain,
+        .expected = "a chain name of at most 23 letters, digits and -_.",
+        .aliases = kFirewallChainAliases},
+    Option{.section = "iptables",
+           .name = "ethoib_interfaces",
+           .type = OptionType::kList,
+           .default_text = "",
+           .help = "Interfaces for Ethernet over InfiniBand on this host. "
+                   "Requests of InfiniBand ports come in with the addresses "
+                   "that these interfaces list as neighbours; whatever driver "
+                   "is used lets them through or not as the port itself.",
+           .set =
+               +[](Config& c, std::vector<std::string> v) {
+                 c.iptables.ethoib_interfaces = std::move(v);
+               },
+           .check = check_interface,
+           .expected = "names of network interfaces",
+           .aliases = kEthoibAliases,
+           .example = "eth6, eth7"},
+    Option{.section = "iptables",
+           .name = "ip_version",
+           .type = OptionType::kChoice,
+           .default_text = "4",
+           .help = "4 filters DHCP with iptables, 6 filters DHCPv6 with "
+                   "ip6tables.",
+           .set =
+               +[](Config& c, std::size_t v) {
+                 c.iptables.ip_version = static_cast<IpVersion>(v);
+               },
+           .choices = kIpVersions,
+           .aliases = kIpVersionAliases}};
+
+constexpr std::array kDnsmasqOptions = {
+    Option{
+        .section = "dnsmasq_pxe_filter",
+        .name = "dhcp_hostsdir",
+        .type = OptionType::kPath,
+        .default_text = "/var/lib/ironic-inspector/dhcp-hostsdir",
+        .help = "The directory that dnsmasq reads with --dhcp-hostsdir. The "
+                "controller writes one file per address there; dnsmasq "
+                "must be able to read them.",
+        .set = +[](Config& c,
+                   std::string v) { c.dnsmasq.dhcp_hostsdir = std::move(v); },
+        .check = check_absolute_path,
+        .expected = "an absolute path",
+        .aliases = kHostsdirAliases},
+    Option{
+        .section = "dnsmasq_pxe_filter",
+        .name = "purge_dhcp_hostsdir",
+        .type = OptionType::kBoolean,
+        .default_text = "true",
+        .help = "The directory is this controller's alone: it starts by "
+                "removing what earlier runs left there. Set it to false "
+                "where several controllers share the directory, and clean "
+                "it up yourself.",
+        .set = +[](Config& c, bool v) { c.dnsmasq.purge_dhcp_hostsdir = v; }},
+    Option{
+        .section = "dnsmasq_pxe_filter",
+        .name = "dnsmasq_start_command",
+        .type = OptionType::kString,
+        .default_text = "",
+        .help = "A command for /bin/sh that starts dnsmasq, run once the "
+                "directory is complete. Unset: something else starts it.",
+        .set = +[](Config& c,
+                   std::string v) { c.dnsmasq.start_command = std::move(v); },
+        .example = "systemctl restart dnsmasq"},
+    Option{.section = "dnsmasq_pxe_filter",
+           .name = "dnsmasq_stop_command",
+           .type = OptionType::kString,
+           .default_text = "",
+           .help = "A command for /bin/sh that stops dnsmasq, run when the "
+                   "controller ends or the directory cannot be kept up to "
+                   "date. Unset: dnsmasq goes on with what it has read.",
+           .set = +[](Config& c,
+                      std::string v) { c.dnsmasq.stop_command = std::move(v); },
+           .example = "systemctl stop dnsmasq"}};
+
+constexpr std::array kNftablesOptions = {
+    Option{.section = "nftables",
+           .name = "interfaces",
+           .type = OptionType::kList,
+           .default_text = "",
+           .help = "The network interfaces on which requests for the "
+                   "inspection DHCP server come in. One that does not exist "
+                   "yet is waited for. Unset: [iptables] dnsmasq_interface.",
+           .set =
+               +[](Config& c, std::vector<std::string> v) {
+                 c.nftables.interfaces = std::move(v);
+               },
+           .check = check_interface,
+           .expected = "names of network interfaces",
+           .example = "ens1f0, ens1f1"},
+    Option{.section = "nftables",
+           .name = "table",
+           .type = OptionType::kString,
+           .default_text = "pxegate",
+           .help = "The nftables table of family netdev to keep. Whatever it "
+                   "holds is replaced.",
+           .set = +[](Config& c,
+                      std::string v) { c.nftables.table = std::move(v); },
+           .check = check_nft_name,
+           .expected = "a name of at most 64 letters, digits, - and _ that "
+                       "starts with a letter"}};
+
 constexpr std::array kApiOptions = {
     Option{
         .section = "api",
@@ -562,7 +768,18 @@ constexpr std::array kOptions =
            service_options<&Config::inspector>(
                "inspector", kInspectorEndpointHelp, "http://192.0.2.1:5050",
                "5", kInspectorTimeoutHelp),
-           kXdpOptions, kApiOptions, kDiscoveryOptions);
+           kXdpOptions, kIptablesOptions, kDnsmasqOptions, kNftablesOptions,
+           kApiOptions, kDiscoveryOptions);
+
+constexpr std::array kIgnoredOptions = {
+    IgnoredOption{"iptables", "manage_firewall",
+                  "[pxe_filter] driver says what filters; noop for nothing"},
+    IgnoredOption{"firewall", "manage_firewall",
+                  "[pxe_filter] driver says what filters; noop for nothing"},
+    IgnoredOption{"iptables", "firewall_update_period",
+                  "[pxe_filter] sync_period says how often"},
+    IgnoredOption{"firewall", "firewall_update_period",
+                  "[pxe_filter] sync_period says how often"}};
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -737,6 +954,8 @@ std::string_view to_string(OptionType type) {
 }
 
 std::span<const Option> options() { return kOptions; }
+
+std::span<const IgnoredOption> ignored_options() { return kIgnoredOptions; }
 
 const Option* find_option(std::string_view section, std::string_view name) {
   const auto found = std::ranges::find_if(kOptions, [&](const Option& option) {

@@ -72,6 +72,14 @@ struct Option {
 // long as the program.
 std::span<const Option> options();
 
+// An option of earlier services that is read past with a warning.
+struct IgnoredOption {
+  std::string_view section;
+  std::string_view name;
+  std::string_view instead;  // what does its work now, a clause
+};
+std::span<const IgnoredOption> ignored_options();
+
 // The option of that name (aliases not considered); nullptr where none is.
 const Option* find_option(std::string_view section, std::string_view name);
 

@@ -9,10 +9,10 @@
 #include <optional>
 #include <utility>
 
+#include "controller/base/link_watch.h"
 #include "controller/base/log.h"
 #include "drivers/xdp/attachment.h"
 #include "drivers/xdp/bpffs.h"
-#include "drivers/xdp/link_watch.h"
 #include "drivers/xdp/map_set.h"
 #include "drivers/xdp/program.h"
 #include "drivers/xdp/rules_map.h"

@@ -81,8 +81,18 @@ TEST(CommandRunner, OutputBeyondTheCapIsReadAndDropped) {
       "head -c 3000000 /dev/zero; head -c 3000000 /dev/zero >&2; echo x");
   ASSERT_TRUE(done);
   EXPECT_EQ(done->exit_status, 0);
-  EXPECT_EQ(done->out.size(), kMaxCommandOutput);
-  EXPECT_EQ(done->err.size(), kMaxCommandOutput);
+  EXPECT_EQ(done->out.size(), Command().max_output);
+  EXPECT_EQ(done->err.size(), Command().max_output);
+  EXPECT_TRUE(done->truncated);
+}
+
+TEST(CommandRunner, TheCapIsTheCallersToRaise) {
+  Command command{.argv = {"head", "-c", "3000000", "/dev/zero"}};
+  command.max_output = 3'000'000;
+  const auto done = SystemCommandRunner().run(command);
+  ASSERT_TRUE(done);
+  EXPECT_EQ(done->out.size(), 3'000'000);
+  EXPECT_FALSE(done->truncated);
 }
 
 TEST(CommandRunner, TheExitStatusIsNoError) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef PXEGATE_DRIVERS_XDP_LINK_WATCH_H_
-#define PXEGATE_DRIVERS_XDP_LINK_WATCH_H_
+#ifndef PXEGATE_CONTROLLER_BASE_LINK_WATCH_H_
+#define PXEGATE_CONTROLLER_BASE_LINK_WATCH_H_
 
 #include <string>
 #include <vector>
@@ -33,4 +33,4 @@ class LinkWatch {
 
 }  // namespace pxegate
 
-#endif  // PXEGATE_DRIVERS_XDP_LINK_WATCH_H_
+#endif  // PXEGATE_CONTROLLER_BASE_LINK_WATCH_H_

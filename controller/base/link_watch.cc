@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "drivers/xdp/link_watch.h"
+#include "controller/base/link_watch.h"
 
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
