@@ -98,6 +98,9 @@ class Loader {
   void read_all(const ConfigSources& sources) {
     for (const std::string& path : sources.files) read(path);
     if (!sources.dir.empty()) read_dir(sources.dir);
+    for (const auto& [path, section] : sections_) {
+      warn_of_near_section(path, section);
+    }
     warn_of_unknown_names();
     set_options();
     // What a file that was not read would have set is not known.
@@ -121,8 +124,8 @@ class Loader {
     }
     const std::size_t file = loaded_.files.size();
     loaded_.files.push_back(path);
-    for (const IniSection& section : ini.sections) {
-      warn_of_near_section(path, section);
+    for (IniSection& section : ini.sections) {
+      sections_.emplace_back(path, std::move(section));
     }
     for (IniEntry& entry : ini.entries) {
       const std::string section = section_key(entry.section);
@@ -296,6 +299,9 @@ class Loader {
     }
     const std::string key = section_key(section.name);
     if (contains(ours, key)) return;
+    // A plugin's section is named as the plugin.
+    const Setting* driver = find(*find_option("pxe_filter", "driver"));
+    if (driver != nullptr && section_key(driver->entry.value) == key) return;
     const auto near = key == "default"
                           ? std::optional<std::string_view>("DEFAULT")
                           : near_miss(key, ours);
@@ -434,6 +440,7 @@ class Loader {
       if (setting.section != section) continue;
       Expansion state;
       state.open.emplace_back(setting.section, setting.name);
+      state.veiled = true;  // any of them may be a secret
       auto text = expand(setting.entry.value, setting.section, state);
       if (text) {
         loaded_.config.plugin_options[setting.name] = *std::move(text);
@@ -595,6 +602,7 @@ class Loader {
   }
 
   LoadedConfig loaded_;
+  std::vector<std::pair<std::string, IniSection>> sections_;  // with the file
   std::vector<Setting> settings_;  // in the order of files and lines
   std::vector<std::string> problems_;
   std::set<const Option*> wrong_;

@@ -37,7 +37,10 @@ struct LoadedConfig {
 // silence, unless their name looks like a slip for one that is. Where an
 // option is set several times the last file wins, within a file its current
 // name before a deprecated one, and then the last line. [inspector] is read
-// only if its endpoint_override is set. On failure the message lists every
+// only if its endpoint_override is set. What a file written for
+// ironic-inspector does not say is taken from what it does, with a warning: the
+// interfaces of the xdp and nftables drivers from [iptables] dnsmasq_interface;
+// and Ironic is then asked on this host. On failure the message lists every
 // problem found, one a line, each with file, line, option and what was expected
 // (kInvalid; kNotFound or kPermission where a file could not be read).
 // Secrets never appear in messages.
@@ -48,10 +51,9 @@ Result<LoadedConfig> load_config(const ConfigSources& sources);
 LoadedConfig load_config_leniently(const ConfigSources& sources);
 
 // The sample configuration: every option of the table with its help, type,
-// default and choices, commented out, but for `driver = xdp`. What loading it
-// unedited complains of are the two options that have no default but must be
-// set, [xdp] interfaces and [ironic] endpoint_override; with those, it loads
-// without warnings.
+// default and choices, commented out, but for `driver = xdp`. Unedited it
+// loads with two warnings, of what is assumed for [xdp] interfaces and
+// [ironic] endpoint_override; with those set, without any.
 std::string sample_config();
 
 }  // namespace pxegate

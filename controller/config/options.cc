@@ -392,7 +392,8 @@ constexpr std::array kPxeFilterOptions = {
         .expected = "an absolute path"}};
 
 constexpr std::string_view kIronicEndpointHelp =
-    "The URL of Ironic's API, without a version at its end. Required.";
+    "The URL of Ironic's API, without a version at its end. Unset: "
+    "http://127.0.0.1:6385, with a warning.";
 constexpr std::string_view kInspectorEndpointHelp =
     "The URL of ironic-inspector's API, without a version at its end. Set it "
     "where inspections are started at ironic-inspector itself, which Ironic "
@@ -508,9 +509,10 @@ constexpr std::array kXdpOptions = {
            .type = OptionType::kList,
            .default_text = "",
            .help = "The network interfaces on which requests for the "
-                   "inspection DHCP server come in. Required by the xdp "
-                   "driver. One that does not exist yet is waited for. For a "
-                   "bond name its members, for a bridge its ports.",
+                   "inspection DHCP server come in. One that does not exist "
+                   "yet is waited for. For a bond name its members, for a "
+                   "bridge its ports. Unset: [iptables] dnsmasq_interface, "
+                   "with a warning.",
            .set =
                +[](Config& c, std::vector<std::string> v) {
                  c.xdp.interfaces = std::move(v);
@@ -685,7 +687,8 @@ constexpr std::array kNftablesOptions = {
            .default_text = "",
            .help = "The network interfaces on which requests for the "
                    "inspection DHCP server come in. One that does not exist "
-                   "yet is waited for. Unset: [iptables] dnsmasq_interface.",
+                   "yet is waited for. Unset: [iptables] dnsmasq_interface, "
+                   "with a warning.",
            .set =
                +[](Config& c, std::vector<std::string> v) {
                  c.nftables.interfaces = std::move(v);

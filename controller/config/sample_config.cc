@@ -69,8 +69,9 @@ std::string sample_config() {
       "# '#' anywhere else belongs to the value. What is commented out below\n"
       "# shows the default or, where there is none, an example.\n"
       "#\n"
-      "# Two options have to be set: [xdp] interfaces and [ironic]\n"
-      "# endpoint_override.\n";
+      "# Two options are to be set: [xdp] interfaces and [ironic]\n"
+      "# endpoint_override. Unset, they are assumed to be [iptables]\n"
+      "# dnsmasq_interface and an Ironic on this host.\n";
   std::string_view section;
   for (const Option& option : options()) {
     if (option.section != section) {

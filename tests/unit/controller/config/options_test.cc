@@ -90,13 +90,18 @@ TEST(OptionTable, EveryOptionReachesTheConfiguration) {
   for (const Option& option : options()) {
     SCOPED_TRACE(title(option));
     std::string text = "/elsewhere";
-    if (option.type == OptionType::kBoolean) text = "true";
+    if (option.type == OptionType::kBoolean) {
+      text = option.default_text == "true" ? "false" : "true";
+    }
     if (option.type == OptionType::kInteger) text = "7";
     if (option.type == OptionType::kSeconds) text = "7";
     if (option.type == OptionType::kUrl) text = "http://elsewhere";
     if (option.type == OptionType::kList) text = "enroll";
     if (option.type == OptionType::kChoice) text = option.choices.back();
     if (option.name == "listen") text = "elsewhere:1";
+    if (option.name == "dnsmasq_interface") text = "elsewhere";
+    if (option.name == "firewall_chain") text = "elsewhere";
+    if (option.name == "table") text = "elsewhere";
     Config config = default_config();
     const auto done = set_option(option, text, config);
     ASSERT_TRUE(done) << done.error().message();
@@ -121,6 +126,17 @@ TEST(OptionTable, DefaultsAreThoseOfTheDocumentation) {
   EXPECT_EQ(config.xdp.on_exit, OnExit::kKeep);
   EXPECT_EQ(config.xdp.pin_path, "/sys/fs/bpf/pxegate");
   EXPECT_EQ(config.xdp.max_clients, 262144u);
+  EXPECT_EQ(config.iptables.dnsmasq_interface, "br-ctlplane");
+  EXPECT_EQ(config.iptables.firewall_chain, "ironic-inspector");
+  EXPECT_THAT(config.iptables.ethoib_interfaces, IsEmpty());
+  EXPECT_EQ(config.iptables.ip_version, IpVersion::k4);
+  EXPECT_EQ(config.dnsmasq.dhcp_hostsdir,
+            "/var/lib/ironic-inspector/dhcp-hostsdir");
+  EXPECT_TRUE(config.dnsmasq.purge_dhcp_hostsdir);
+  EXPECT_EQ(config.dnsmasq.start_command, "");
+  EXPECT_EQ(config.dnsmasq.stop_command, "");
+  EXPECT_THAT(config.nftables.interfaces, IsEmpty());
+  EXPECT_EQ(config.nftables.table, "pxegate");
   EXPECT_EQ(config.api.socket, "/run/pxegate/pxegate.sock");
   EXPECT_EQ(config.api.listen, "");
   EXPECT_FALSE(config.discovery);
@@ -285,6 +301,42 @@ TEST(Paths, MustBeAbsoluteAndFitTheSocketAddress) {
   EXPECT_THAT(refusal("api", "socket", "/" + std::string(107, 'x')),
               HasSubstr("at most 107"));
   EXPECT_EQ(refusal("api", "socket", "/" + std::string(106, 'x')), "accepted");
+}
+
+TEST(InterfacePattern, MayEndInAPlusAsIptablesHasIt) {
+  for (const auto* text : {"eth0", "br-ctlplane", "eth+", "a.100"}) {
+    EXPECT_EQ(refusal("iptables", "dnsmasq_interface", text), "accepted");
+  }
+  for (const auto* text : {"", "+", "++", "e+h", "eth++", "!eth0", "a b",
+                           "sixteenletters16", "a/b", ".."}) {
+    EXPECT_THAT(refusal("iptables", "dnsmasq_interface", text),
+                HasSubstr("expected the name of a network interface"))
+        << text;
+  }
+}
+
+TEST(Chain, IsANameThatIptablesRestoreTakesAndIsNotItsOwn) {
+  for (const auto* text :
+       {"ironic-inspector", "a", "pxe_1.x", "twentythree-characters1"}) {
+    EXPECT_EQ(refusal("iptables", "firewall_chain", text), "accepted") << text;
+  }
+  for (const auto* text : {"", "-a", "a b", "a\nb", "a;b", "INPUT", "RETURN",
+                           "twentyfour-characters-12"}) {
+    EXPECT_THAT(refusal("iptables", "firewall_chain", text),
+                HasSubstr("expected a chain name"))
+        << text;
+  }
+}
+
+TEST(Table, IsANameThatNftablesTakes) {
+  for (const auto* text : {"pxegate", "A-1_b"}) {
+    EXPECT_EQ(refusal("nftables", "table", text), "accepted") << text;
+  }
+  for (const auto* text : {"", "1a", "_a", "a b", "a;", "a{", "a.b"}) {
+    EXPECT_THAT(refusal("nftables", "table", text),
+                HasSubstr("expected a name of at most 64"))
+        << text;
+  }
 }
 
 TEST(Username, CannotHoldAColon) {
