@@ -58,9 +58,12 @@ class IronicError(Exception):
 class Lab:
     """A network made by scripts/lab."""
 
-    def __init__(self, name: str = "lab", *, with_ironic: bool = True) -> None:
+    def __init__(
+        self, name: str = "lab", *, with_ironic: bool = True, dhcp_server: str = "dnsmasq"
+    ) -> None:
         self.name = name
         self.with_ironic = with_ironic
+        self.dhcp_server = dhcp_server
         self.ironic = Ironic(self.namespace("spine"))
         self.pin_path = Path(f"/sys/fs/bpf/pxegate-{name}")
 
@@ -73,7 +76,7 @@ class Lab:
 
     def up(self) -> None:
         options = [] if self.with_ironic else ["--without-ironic"]
-        self._command("up", *options)
+        self._command("up", *options, "--dhcp-server", self.dhcp_server)
 
     def down(self) -> None:
         self.__dict__.pop("description", None)
@@ -94,11 +97,11 @@ class Lab:
 
     @property
     def nodes(self) -> list[str]:
-        """The machines that ask for addresses: flat1 ... leaf2n5."""
+        """The machines that ask for addresses: flat1 ... vlan5."""
         return [i["host"] for i in self._interfaces if i["interface"] == "eth0"]
 
     def network(self, host: str) -> str:
-        """The network a machine is on: "flat", "leaf1" or "leaf2"."""
+        """The network a machine is on: "flat", "vlan", "leaf1" or "leaf2"."""
         return self._interface(host)["network"]
 
     def relay(self, host: str) -> str | None:
@@ -198,10 +201,19 @@ class Lab:
             answers = pool.map(lambda h: self.ask(h, timeout, **options), hosts)
             return dict(zip(hosts, answers))
 
+    def dhcp(self, what: str) -> None:
+        """Does `start`, `stop` or `restart` with the DHCP server."""
+        self._command("dhcp", what)
+
+    @property
+    def hostsdir(self) -> Path:
+        """What dnsmasq reads with --dhcp-hostsdir."""
+        return self.state_dir / "dhcp" / "hostsdir"
+
     def requests_heard(self, host: str) -> int:
         """How many requests of a machine have ever reached the DHCP server.
 
-        The server's own log: what a filter let through, answered or not.
+        dnsmasq's own log: what a filter let through, answered or not.
         """
         # Nothing looks like this but a line about a request of this MAC.
         request = re.compile(

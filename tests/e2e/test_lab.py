@@ -23,7 +23,12 @@ from lab import AskError, IronicError, Lab, wait_for  # noqa: E402
 from probe import Probe  # noqa: E402
 
 NAME = "testlab"
-SUBNETS = {"flat": "192.0.2.0/24", "leaf1": "198.51.100.0/24", "leaf2": "203.0.113.0/24"}
+SUBNETS = {
+    "flat": "192.0.2.0/24",
+    "leaf1": "198.51.100.0/24",
+    "leaf2": "203.0.113.0/24",
+    "vlan": "198.18.7.0/24",
+}
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 
@@ -80,14 +85,15 @@ def lab_command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_every_machine_of_every_network_is_answered(lab: Lab) -> None:
     answers = lab.ask_many(lab.nodes)
-    assert len(answers) == 15
+    assert len(answers) == 20
     for host, answer in answers.items():
         assert answer is not None, f"{host} was not answered"
         assert ipaddress.ip_address(answer.address) in ipaddress.ip_network(
             SUBNETS[lab.network(host)]
         )
         assert answer.prefix_length == 24
-        assert answer.boot_server == "192.0.2.1"
+        on_vlan = lab.network(host) == "vlan"
+        assert answer.boot_server == ("198.18.7.1" if on_vlan else "192.0.2.1")
         assert answer.boot_file == "undionly.kpxe"
 
 
@@ -100,6 +106,67 @@ def test_a_machine_behind_a_relay_is_answered_through_it(lab: Lab) -> None:
     assert "52:54:00:00:ff:12 >" in seen.text
     assert "Gateway-IP 203.0.113.1" in seen.text
     assert f"Client-Ethernet-Address {lab.mac('leaf2n2')}" in seen.text
+
+
+def test_the_vlan_is_tagged_on_its_nic_and_nowhere_else(lab: Lab) -> None:
+    tag = f"{lab.mac('vlan2')} > ff:ff:ff:ff:ff:ff, ethertype 802.1Q (0x8100)"
+    with (
+        capture(lab, "", "trunk0") as trunk,
+        capture(lab, "udp", "prov7") as vlan,
+        capture(lab, "", "eth0", "vlan2") as node,
+        capture(lab, "ether host 52:54:00:00:07:02", "prov0") as other,
+    ):
+        assert lab.ask("vlan2") is not None
+    assert tag in trunk.text and "vlan 7" in trunk.text
+    for untagged in vlan, node:
+        assert lab.mac("vlan2") in untagged.text and "vlan" not in untagged.text
+    assert lab.mac("vlan2") not in other.text
+
+
+def test_a_program_on_the_nic_finds_the_tag_in_the_frame(
+    lab: Lab, tmp_path: Path
+) -> None:
+    """Or no XDP filter could be shown to find it."""
+    source = tmp_path / "only_tagged.c"
+    source.write_text(
+        "struct xdp_md { unsigned int data, data_end; };\n"
+        '__attribute__((section("xdp"), used)) int only_tagged(struct xdp_md *frame)\n'
+        "{ unsigned char *at = (void *)(long)frame->data;\n"
+        "  if (at + 14 > (unsigned char *)(long)frame->data_end) return 1;\n"
+        "  return at[12] == 0x81 && at[13] == 0 ? 2 /* pass */ : 1 /* drop */; }\n"
+    )
+    program = tmp_path / "only_tagged.o"
+    compiler = ["clang", "-target", "bpf", "-O2", "-g", "-c", source, "-o", program]
+    subprocess.run(compiler, check=True)
+    for interface, answered in ("trunk0", True), ("prov7", False):
+        xdp = ["ip", "link", "set", "dev", interface, "xdpdrv"]
+        lab.exec("spine", [*xdp, "obj", program, "sec", "xdp"])
+        try:
+            assert (lab.ask("vlan3", 1) is not None) == answered, interface
+        finally:
+            lab.exec("spine", [*xdp, "off"])
+
+
+def test_the_server_can_be_stopped_and_started(lab: Lab) -> None:
+    lab.dhcp("stop")
+    lab.dhcp("stop")
+    assert lab.ask("flat5", 1) is None
+    lab.dhcp("start")
+    before = (lab.state_dir / "run" / "spine.dhcp-server.pid").read_text()
+    lab.dhcp("start")
+    assert (lab.state_dir / "run" / "spine.dhcp-server.pid").read_text() == before
+    assert lab.ask("flat5") is not None
+    lab.dhcp("restart")
+    assert (lab.state_dir / "run" / "spine.dhcp-server.pid").read_text() != before
+    assert lab.ask("flat5") is not None
+
+
+def test_what_the_directory_of_hosts_says_is_done_at_once(lab: Lab) -> None:
+    mac = lab.mac("leaf2n4")
+    (lab.hostsdir / mac).write_text(f"{mac},ignore\n")
+    assert wait_for(lambda: lab.ask("leaf2n4", 1) is None, 10)
+    (lab.hostsdir / mac).write_text(f"{mac}\n")
+    assert wait_for(lambda: lab.ask("leaf2n4", 1) is not None, 10)
 
 
 def test_no_answer_is_told_from_a_failing_client(lab: Lab) -> None:
@@ -246,13 +313,15 @@ def paused(lab: Lab, role: str):
 
 
 class capture:
-    """Collects what tcpdump prints of the provisioning interface."""
+    """Collects what tcpdump prints of an interface."""
 
-    def __init__(self, lab: Lab, expression: str) -> None:
+    def __init__(
+        self, lab: Lab, expression: str, interface: str = "prov0", host: str = "spine"
+    ) -> None:
         self.text = ""
         self._tcpdump = lab.popen(
-            "spine",
-            ["tcpdump", "-nevlU", "-i", "prov0", *expression.split()],
+            host,
+            ["tcpdump", "-nevlU", "-i", interface, *expression.split()],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
