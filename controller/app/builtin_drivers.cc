@@ -56,8 +56,8 @@ std::shared_ptr<CommandRunner> system_runner() {
 
 }  // namespace
 
-Result<DriverRegistry> builtin_drivers(const Config& config) {
-  return DriverRegistry::make({
+std::vector<DriverEntry> builtin_driver_entries(const Config& config) {
+  return {
       {.name = "dnsmasq",
        .summary = "tells dnsmasq whom to ignore, one file per address",
        .origin = "built-in",
@@ -88,7 +88,7 @@ Result<DriverRegistry> builtin_drivers(const Config& config) {
        .origin = "built-in",
        .make = [options = xdp_options(
                     config.xdp)] { return make_xdp_driver(options); }},
-  });
+  };
 }
 
 }  // namespace pxegate

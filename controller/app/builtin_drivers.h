@@ -2,6 +2,9 @@
 #ifndef PXEGATE_CONTROLLER_APP_BUILTIN_DRIVERS_H_
 #define PXEGATE_CONTROLLER_APP_BUILTIN_DRIVERS_H_
 
+#include <vector>
+
+#include "controller/app/drivers.h"
 #include "controller/base/result.h"
 #include "controller/config/config.h"
 #include "controller/driver/registry.h"
@@ -10,7 +13,11 @@ namespace pxegate {
 
 // The drivers that this program brings along, each of which takes its options
 // from `config`, by value.
-Result<DriverRegistry> builtin_drivers(const Config& config);
+std::vector<DriverEntry> builtin_driver_entries(const Config& config);
+
+inline Result<DriverRegistry> builtin_drivers(const Config& config) {
+  return available_drivers(config);
+}
 
 }  // namespace pxegate
 

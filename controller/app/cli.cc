@@ -141,6 +141,17 @@ class Session {
       table.add(
           {entry.name, configured ? "yes" : "", entry.origin, entry.summary});
     }
+    for (const BrokenDriver& broken : registry->broken()) {
+      // A built-in driver of that name is what is configured.
+      const bool configured = broken.name == config.pxe_filter.driver &&
+                              !registry->check(broken.name);
+      json["drivers"].push_back({{"name", broken.name},
+                                 {"configured", configured},
+                                 {"origin", broken.origin},
+                                 {"problem", broken.problem}});
+      table.add({broken.name, configured ? "yes" : "", broken.origin,
+                 "UNUSABLE: " + broken.problem});
+    }
     return emitted(arguments_.json ? dump(json) + "\n" : table.render());
   }
 
@@ -243,14 +254,8 @@ class Session {
   std::string driver_problem(const Config& config) const {
     const auto registry = hooks_.drivers(config);
     if (!registry) return registry.error().message();
-    const std::string& name = config.pxe_filter.driver;
-    const auto& entries = registry->entries();
-    if (std::ranges::find(entries, name, &DriverEntry::name) != entries.end()) {
-      return {};
-    }
-    // An unknown name makes nothing.
-    const auto made = registry->create(name);
-    return made ? std::string() : made.error().message();
+    const auto known = registry->check(config.pxe_filter.driver);
+    return known ? std::string() : known.error().message();
   }
 
   // What the controller answers to GET `path`, or, while none runs, what

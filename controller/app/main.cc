@@ -8,9 +8,9 @@
 #include <iostream>
 #include <memory>
 
-#include "controller/app/builtin_drivers.h"
 #include "controller/app/cli.h"
 #include "controller/app/controller.h"
+#include "controller/app/drivers.h"
 #include "controller/app/offline.h"
 #include "controller/base/clock.h"
 #include "controller/config/load_config.h"
@@ -55,7 +55,7 @@ int main(int argc, char** argv) {
   hooks.load_config_leniently = pxegate::load_config_leniently;
   hooks.sample_config = pxegate::sample_config;
   hooks.run = pxegate::run_controller;
-  hooks.drivers = pxegate::builtin_drivers;
+  hooks.drivers = pxegate::available_drivers;
   hooks.offline_backend = pxegate::offline_backend;
   hooks.tear_down = pxegate::tear_down_filter;
   hooks.pause = pause_unless_stopped;

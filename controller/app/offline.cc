@@ -3,13 +3,13 @@
 
 #include <utility>
 
-#include "controller/app/builtin_drivers.h"
+#include "controller/app/drivers.h"
 
 namespace pxegate {
 namespace {
 
 Result<std::unique_ptr<FilterDriver>> configured_driver(const Config& config) {
-  auto registry = builtin_drivers(config);
+  auto registry = available_drivers(config);
   if (!registry) return fail(registry.error());
   return registry->create(config.pxe_filter.driver);
 }

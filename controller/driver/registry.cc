@@ -11,8 +11,12 @@
 
 namespace pxegate {
 
-Result<DriverRegistry> DriverRegistry::make(std::vector<DriverEntry> entries) {
+Result<DriverRegistry> DriverRegistry::make(std::vector<DriverEntry> entries,
+                                            std::vector<BrokenDriver> broken,
+                                            std::string remark) {
   DriverRegistry registry;
+  registry.broken_ = std::move(broken);
+  registry.remark_ = std::move(remark);
   for (DriverEntry& entry : entries) {
     const auto same =
         std::ranges::find(registry.entries_, entry.name, &DriverEntry::name);
@@ -26,16 +30,28 @@ Result<DriverRegistry> DriverRegistry::make(std::vector<DriverEntry> entries) {
   return registry;
 }
 
-Result<std::unique_ptr<FilterDriver>> DriverRegistry::create(
-    std::string_view name) const {
-  const auto entry = std::ranges::find(entries_, name, &DriverEntry::name);
-  if (entry != entries_.end()) return entry->make();
+Result<> DriverRegistry::check(std::string_view name) const {
+  if (std::ranges::find(entries_, name, &DriverEntry::name) != entries_.end()) {
+    return {};
+  }
+  const std::string what =
+      fmt::format("[pxe_filter] driver = {}", quoted(name));
+  const auto bad = std::ranges::find(broken_, name, &BrokenDriver::name);
+  if (bad != broken_.end()) {
+    return fail(fmt::format("{}: {}", what, bad->problem), ErrorCode::kInvalid);
+  }
   std::vector<std::string_view> names;
   for (const DriverEntry& each : entries_) names.push_back(each.name);
-  return fail(fmt::format("[pxe_filter] driver = {}: no such filter driver; "
-                          "set it to one of: {}",
-                          quoted(name), fmt::join(names, ", ")),
-              ErrorCode::kInvalid);
+  return fail(
+      fmt::format("{}: no such filter driver; set it to one of: {}{}{}", what,
+                  fmt::join(names, ", "), remark_.empty() ? "" : "; ", remark_),
+      ErrorCode::kInvalid);
+}
+
+Result<std::unique_ptr<FilterDriver>> DriverRegistry::create(
+    std::string_view name) const {
+  if (auto known = check(name); !known) return fail(known.error());
+  return std::ranges::find(entries_, name, &DriverEntry::name)->make();
 }
 
 }  // namespace pxegate

@@ -21,19 +21,39 @@ struct DriverEntry {
   std::function<Result<std::unique_ptr<FilterDriver>>()> make;
 };
 
+// A plugin that was found and cannot be used.
+struct BrokenDriver {
+  std::string name;
+  std::string origin;   // the plugin's path
+  std::string problem;  // why, and what to do; names the file
+};
+
 // The drivers there are. Immutable once made; thread-safe.
 class DriverRegistry {
  public:
   // `entries` have distinct names; a later one of the same name is refused.
-  static Result<DriverRegistry> make(std::vector<DriverEntry> entries);
+  // `broken` may have the name of an entry, which it does not affect. `remark`
+  // is a clause about where else drivers could be, for whoever asks for an
+  // unknown one.
+  static Result<DriverRegistry> make(std::vector<DriverEntry> entries,
+                                     std::vector<BrokenDriver> broken = {},
+                                     std::string remark = {});
 
   const std::vector<DriverEntry>& entries() const { return entries_; }
+  const std::vector<BrokenDriver>& broken() const { return broken_; }
 
-  // kInvalid for an unknown name; the message names the drivers there are.
+  // Whether `name` is an entry's; the error is that of create(), which is not
+  // tried.
+  Result<> check(std::string_view name) const;
+
+  // kInvalid for an unknown name; the message names the drivers there are. For
+  // a broken driver it is that driver's problem.
   Result<std::unique_ptr<FilterDriver>> create(std::string_view name) const;
 
  private:
   std::vector<DriverEntry> entries_;
+  std::vector<BrokenDriver> broken_;
+  std::string remark_;
 };
 
 }  // namespace pxegate
