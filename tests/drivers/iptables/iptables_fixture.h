@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PXEGATE_TESTS_DRIVERS_IPTABLES_IPTABLES_FIXTURE_H_
+#define PXEGATE_TESTS_DRIVERS_IPTABLES_IPTABLES_FIXTURE_H_
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "controller/base/command_runner.h"
+#include "drivers/iptables/iptables_driver.h"
+#include "tests/support/netns.h"
+#include "tests/support/packet.h"
+
+namespace pxegate::testing {
+
+inline constexpr Mac kDenied{0x52, 0x54, 0x00, 0x00, 0x00, 0x0d};
+inline constexpr Mac kAllowed{0x52, 0x54, 0x00, 0x00, 0x00, 0x0a};
+inline constexpr Mac kUnknown{0x52, 0x54, 0x00, 0x00, 0x00, 0x0f};
+
+inline constexpr auto kAllow = Verdict::kAllow;
+inline constexpr auto kDeny = Verdict::kDeny;
+
+struct PolicyRule {
+  Mac mac;
+  Verdict verdict;
+};
+Snapshot snapshot(const std::vector<PolicyRule>& rules, Verdict unknown);
+// kDenied denied, kAllowed allowed, the rest as `unknown` says.
+Snapshot usual(Verdict unknown);
+// `count` machines from `first` on, all with the same verdict.
+std::vector<PolicyRule> many(std::uint32_t first, std::uint32_t count,
+                             Verdict verdict);
+
+MATCHER(Succeeds, "succeeds") {
+  if (arg) return true;
+  *result_listener << "which failed: " << arg.error().message();
+  return false;
+}
+
+MATCHER_P2(FailsWith, code, text, "") {
+  if (arg) {
+    *result_listener << "which succeeded";
+    return false;
+  }
+  *result_listener << to_string(arg.error().code()) << ": "
+                   << arg.error().message();
+  return arg.error().code() == code &&
+         arg.error().message().find(text) != std::string::npos;
+}
+
+// Runs programs of one backend, whatever the machine's alternatives say, and
+// notes what it ran.
+class BackendRunner final : public CommandRunner {
+ public:
+  explicit BackendRunner(std::string backend) : backend_(std::move(backend)) {}
+
+  Result<CommandOutput> run(const Command& command) override;
+
+  // What ran since the last call: "iptables-save", "ipset".
+  std::vector<std::string> take_names() { return std::exchange(names_, {}); }
+  // Called before each program that starts.
+  std::function<void(const Command&)> before;
+
+ private:
+  const std::string backend_;
+  std::vector<std::string> names_;
+  SystemCommandRunner system_;
+};
+
+struct Variant {
+  std::string backend;  // "nft", "legacy"
+  int version = 4;
+};
+// How a failing test shows it.
+inline void PrintTo(const Variant& variant, std::ostream* os) {
+  *os << variant.backend << ", version " << variant.version;
+}
+std::string variant_name(const ::testing::TestParamInfo<Variant>& info);
+extern const std::vector<Variant> kVariants;
+
+// The real driver in a network namespace of its own, whose eth1 is one end of
+// a veth pair.
+class IptablesTest : public ::testing::TestWithParam<Variant> {
+ protected:
+  void SetUp() override;
+
+  bool v6() const { return GetParam().version == 6; }
+  std::string port() const { return v6() ? "547" : "67"; }
+  IptablesOptions options() const {
+    return {.interface = "eth1", .chain = "gate", .ip_version = v6() ? 6 : 4};
+  }
+  std::unique_ptr<FilterDriver> make() const { return make(options()); }
+  std::unique_ptr<FilterDriver> make(const IptablesOptions& options) const {
+    return make_iptables_driver(options, runner_);
+  }
+  // Initialized and synced.
+  std::unique_ptr<FilterDriver> started(const Snapshot& policy) const;
+
+  // `iptables ARGUMENTS` by hand; "{port}" stands for the server's port.
+  void iptables(std::string arguments) const;
+  // The rules of a chain as `-S` prints them, without "-A CHAIN ".
+  std::vector<std::string> rules(const std::string& chain) const;
+  // All of the tables, but for comments and the chain `gate` and what jumps
+  // there.
+  std::string foreign_state() const;
+  bool chain_exists(const std::string& chain) const;
+  // The jump as it has to be.
+  std::string jump(const std::string& chain = "gate") const;
+  // The chain's rule for `mac`.
+  static std::string rule(const Mac& mac, const std::string& target);
+
+  std::string output_of(const std::vector<std::string>& argv) const;
+
+  std::optional<NetNamespace> network_;
+  std::shared_ptr<BackendRunner> runner_;
+};
+
+// A DHCP server's socket on eth1, and a client at the other end.
+class DhcpWire {
+ public:
+  static Result<DhcpWire> open(int ip_version);
+
+  // Sends a DISCOVER, or a SOLICIT, as `mac` and tells whether the server's
+  // socket got it: before a datagram for another port that is sent behind it.
+  bool passes(const Mac& mac);
+  // How many requests of `mac` the server got that are still unread.
+  std::size_t arrived(const Mac& mac);
+  // The frame that passes() sends.
+  Bytes request(const Mac& mac) const;
+
+ private:
+  DhcpWire(int version, UniqueFd server, UniqueFd marker, FrameSocket far)
+      : version_(version),
+        server_(std::move(server)),
+        marker_(std::move(marker)),
+        far_(std::move(far)) {}
+  void settle();
+  Bytes frame(const Mac& mac, std::uint16_t port, Bytes payload) const;
+
+  int version_;
+  UniqueFd server_;
+  UniqueFd marker_;
+  FrameSocket far_;
+  std::uint8_t number_ = 0;
+};
+
+}  // namespace pxegate::testing
+
+#endif  // PXEGATE_TESTS_DRIVERS_IPTABLES_IPTABLES_FIXTURE_H_
