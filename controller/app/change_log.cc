@@ -57,9 +57,9 @@ AddressesByNode upserts_by_node(const PolicyDiff& change, Verdict verdict,
   AddressesByNode result;
   for (const auto& entry : change.upserts) {
     if (entry.verdict != verdict) continue;
-    const Port* port = inventory.find_port(entry.address);
-    if (port == nullptr) continue;
-    result[port->node_uuid].push_back(entry.address.to_string());
+    const auto ports = inventory.find_ports(entry.address);
+    if (ports.empty()) continue;
+    result[ports.front()->node_uuid].push_back(entry.address.to_string());
   }
   return result;
 }

@@ -57,6 +57,9 @@ struct ControllerStatus {
   std::size_t allowed = 0;          // entries of the policy
   std::size_t denied = 0;
   Verdict unknown = Verdict::kDeny;
+  // What else the operator must know of, one sentence each: what cannot be
+  // read, a driver that waits for its turn, what another one left behind.
+  std::vector<std::string> notices;
 
   // Exit status 0 of `pxegate status`.
   bool healthy() const {

@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -30,6 +31,11 @@ struct SourceUnref {
 using EventPtr = std::unique_ptr<sd_event, EventUnref>;
 using SourcePtr = std::unique_ptr<sd_event_source, SourceUnref>;
 using Handler = std::function<void()>;
+
+struct Watch {
+  Handler handler;
+  SourcePtr source;  // refers to the handler
+};
 
 struct Timer {
   Handler handler;
@@ -64,13 +70,12 @@ struct EventLoop::Parts {
   // Handlers stay where they are: sd-event holds pointers to them.
   std::deque<Handler> handlers;
   std::deque<Timer> timers;
-  Handler readable;
   Handler drain_posted;
   std::mutex mutex;
   std::vector<Handler> posted;
   UniqueFd wake;
   std::vector<SourcePtr> sources;
-  SourcePtr watch;
+  std::map<int, Watch> watches;  // by descriptor
 
   Result<> keep(int status, sd_event_source* source, const char* what) {
     if (status < 0) return fail_errno(what, -status);
@@ -125,16 +130,21 @@ Result<> EventLoop::on_signal(int signal, std::function<void()> handler) {
 }
 
 Result<> EventLoop::on_readable(int fd, std::function<void()> handler) {
-  parts_->watch.reset();
-  if (fd < 0) return {};
-  parts_->readable = std::move(handler);
+  Watch& watch = parts_->watches[fd];
+  watch.source.reset();
+  watch.handler = std::move(handler);
   sd_event_source* source = nullptr;
   const int added = ::sd_event_add_io(parts_->event.get(), &source, fd, EPOLLIN,
-                                      call_on_io, &parts_->readable);
-  if (added < 0) return fail_errno("sd_event_add_io", -added);
-  parts_->watch.reset(source);
+                                      call_on_io, &watch.handler);
+  if (added < 0) {
+    parts_->watches.erase(fd);
+    return fail_errno("sd_event_add_io", -added);
+  }
+  watch.source.reset(source);
   return {};
 }
+
+void EventLoop::ignore(int fd) { parts_->watches.erase(fd); }
 
 Result<> EventLoop::every(std::chrono::microseconds period,
                           std::function<void()> handler) {

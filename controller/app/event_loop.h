@@ -21,8 +21,9 @@ class EventLoop {
   ~EventLoop();
 
   Result<> on_signal(int signal, std::function<void()> handler);
-  // While `fd` is readable. One watch at a time; -1 ends it.
+  // While `fd` is readable, until ignore(fd). One handler for each.
   Result<> on_readable(int fd, std::function<void()> handler);
+  void ignore(int fd);
   Result<> every(std::chrono::microseconds period,
                  std::function<void()> handler);
 

@@ -96,11 +96,13 @@ bool is_told(const PolicyInForce& policy, Origin origin) {
 }
 
 Json entry_json(const Policy::Entry& entry, const PolicyInForce& policy) {
-  const Port* port = policy.inventory->find_port(entry.address);
+  const auto claimants = policy.inventory->find_ports(entry.address);
+  const Port* port = claimants.empty() ? nullptr : claimants.front();
   // Asked for known ports only: explaining an unknown address walks all
   // nodes.
   const auto why =
       port == nullptr ? std::nullopt : reason(entry.address, policy);
+  if (why) port = why->port;
   const Node* node =
       port == nullptr ? nullptr : policy.inventory->find_node(port->node_uuid);
   return {{"address", entry.address.to_string()},
@@ -114,7 +116,9 @@ Json client_json(const ClientRecord& client, const Inventory& inventory,
                  const Instant& instant) {
   Json node = nullptr;
   if (const auto address = HardwareAddress::parse(client.address)) {
-    if (const Port* port = inventory.find_port(*address)) {
+    const auto claimants = inventory.find_ports(*address);
+    if (!claimants.empty()) {
+      const Port* port = claimants.front();
       node = node_json(inventory.find_node(port->node_uuid), port);
       node.erase("provision_state");
       node.erase("inspect_interface");
@@ -237,6 +241,7 @@ Json status_json(const ControllerStatus& status, Origin origin,
       {"sources", Json::array()},
       {"inventory", nullptr},
       {"policy", nullptr},
+      {"notices", status.notices},
   };
   json["problems"] =
       running
@@ -254,6 +259,7 @@ Json status_json(const ControllerStatus& status, Origin origin,
       {"name", status.driver.driver},
       {"state", running ? Json(to_string(status.state)) : Json(nullptr)},
       {"healthy", status.driver.healthy},
+      {"busy", status.driver.busy},
       {"error", text_or_null(status.driver_error)},
       {"rules", status.driver.rules},
       {"capacity", status.driver.capacity == 0 ? Json(nullptr)
@@ -338,7 +344,9 @@ Json address_json(const HardwareAddress& address, const PolicyInForce& policy,
                   const Observations* observations, Origin origin,
                   const Instant& instant) {
   const auto why = reason(address, policy);
-  const Port* port = policy.inventory->find_port(address);
+  const auto claimants = policy.inventory->find_ports(address);
+  const Port* port = claimants.empty() ? nullptr : claimants.front();
+  if (why) port = why->port;
   const Node* node =
       port == nullptr ? nullptr : policy.inventory->find_node(port->node_uuid);
   Json json = {{"controller_running", origin == Origin::kController}};

@@ -32,16 +32,19 @@ constexpr Monotonic kNever = Monotonic::max();
 
 SyncLoop::SyncLoop(SyncLoopOptions options, IronicApi& ironic,
                    InspectorApi* inspector, FilterHost& host,
-                   const Clock& clock, Random random)
+                   const Clock& clock, Random random,
+                   NeighbourSource* neighbours)
     : options_(std::move(options)),
       ironic_(ironic),
       inspector_(inspector),
+      neighbours_(neighbours),
       host_(host),
       clock_(clock),
       random_(random),
       started_(clock.now()),
       enforcer_(host, clock, random),
       driver_period_(host.sync_period(options_.sync_period)),
+      next_neighbours_(started_),
       next_poll_(started_),
       poll_health_("asking Ironic who is being inspected", kPollBackoff, clock,
                    random),
@@ -57,7 +60,22 @@ SyncLoop::SyncLoop(SyncLoopOptions options, IronicApi& ironic,
                         random) {}
 
 bool SyncLoop::can_enforce() const {
-  return inventory_ && (!inspector_ || inspector_health_.last_success());
+  return inventory_ &&
+         (!inspector_ || adopted_ || inspector_health_.last_success());
+}
+
+void SyncLoop::adopt(std::shared_ptr<const Inventory> inventory) {
+  inventory_ = std::move(inventory);
+  introspected_ = inventory_->introspected();
+  const auto& states = options_.policy.open_provision_states;
+  for (const auto& [uuid, node] : inventory_->nodes()) {
+    if (std::ranges::find(states, node.provision_state) != states.end()) {
+      open_.emplace(uuid, node);
+    }
+  }
+  listed_ports_ = inventory_->ports().size();
+  adopted_ = true;
+  recompute_ = true;
 }
 
 bool SyncLoop::stretched() const {
@@ -84,6 +102,8 @@ Monotonic SyncLoop::due(Work work) const {
       return driver_sync_wanted_ || recompute_ ? kAtOnce : kNever;
     case Work::kPoll:
       return poll_.phase() == StatePoll::Phase::kAsking ? kAtOnce : next_poll_;
+    case Work::kNeighbours:
+      return neighbours_ && inventory_ ? next_neighbours_ : kNever;
     case Work::kApplyPorts:
       if (fetched_.empty()) return kNever;
       return due(Work::kFetchPorts) <= clock_.now()
@@ -131,8 +151,8 @@ std::optional<SyncLoop::Work> SyncLoop::next_work() {
   // The one that waits longest, so that each has its turn.
   std::optional<Work> chosen;
   for (const Work work :
-       {Work::kApplyPorts, Work::kFetchPorts, Work::kInspector, Work::kFullList,
-        Work::kNewPorts, Work::kHeal}) {
+       {Work::kNeighbours, Work::kApplyPorts, Work::kFetchPorts,
+        Work::kInspector, Work::kFullList, Work::kNewPorts, Work::kHeal}) {
     if (due(work) > now) continue;
     if (!chosen || due(work) < due(*chosen)) chosen = work;
   }
@@ -163,6 +183,8 @@ void SyncLoop::run(Work work) {
       return;
     case Work::kPoll:
       return poll_ironic();
+    case Work::kNeighbours:
+      return read_neighbours();
     case Work::kApplyPorts:
       return apply_fetched_ports();
     case Work::kFetchPorts:
@@ -269,6 +291,16 @@ void SyncLoop::poll_inspector() {
   } else if (!first) {
     return;
   }
+  static_cast<void>(enforce(Enforcer::When::kPolicyChanged));
+}
+
+void SyncLoop::read_neighbours() {
+  next_neighbours_ = clock_.now() + options_.poll_interval;
+  EthernetNeighbours found = neighbours_->read();
+  if (found == inventory_->ethernet_neighbours()) return;
+  auto next = std::make_shared<Inventory>(*inventory_);
+  next->set_ethernet_neighbours(std::move(found));
+  inventory_ = std::move(next);
   static_cast<void>(enforce(Enforcer::When::kPolicyChanged));
 }
 

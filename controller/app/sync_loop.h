@@ -12,6 +12,7 @@
 
 #include "controller/app/control_backend.h"
 #include "controller/app/enforcer.h"
+#include "controller/app/neighbour_source.h"
 #include "controller/app/poll_news.h"
 #include "controller/app/port_queue.h"
 #include "controller/app/relist.h"
@@ -47,7 +48,8 @@ struct SyncLoopOptions {
 // that began before.
 //
 // Until a full list, a poll and ironic-inspector (where there is one) have
-// answered once, the driver is given nothing to enforce. After that a source
+// answered once, the driver is given nothing to enforce, but for what adopt()
+// was given. After that a source
 // that fails leaves the policy as it is. So does a full list that has lost
 // more than half of the ports, until three in a row have.
 //
@@ -56,10 +58,17 @@ class SyncLoop {
  public:
   using Answer = std::function<void(Result<SyncOutcome>)>;
 
-  // `inspector` may be null. The references must outlive this. The host
-  // should be initialized; where it is not, the first step() does so.
+  // `inspector` and `neighbours` may be null; the latter is read every
+  // poll_interval, whatever else goes on. The references must outlive this.
+  // The host should be initialized; where it is not, the first step() does so.
   SyncLoop(SyncLoopOptions options, IronicApi& ironic, InspectorApi* inspector,
-           FilterHost& host, const Clock& clock, Random random);
+           FilterHost& host, const Clock& clock, Random random,
+           NeighbourSource* neighbours = nullptr);
+
+  // Before the first step(): what another loop, of the same sources and open
+  // states, enforced just now. It is enforced at once, and goes on from there;
+  // synced() still waits for a complete list of its own.
+  void adopt(std::shared_ptr<const Inventory> inventory);
 
   // When step() has something to do; not later than "now" where it is due.
   Monotonic next_due() const;
@@ -99,6 +108,7 @@ class SyncLoop {
     kRetryDriver,
     kEnforce,
     kPoll,
+    kNeighbours,
     kApplyPorts,
     kFetchPorts,
     kInspector,
@@ -123,6 +133,7 @@ class SyncLoop {
   void poll_failed(const Error& error);
   void apply_poll(Inventory::NodesByUuid found);
   void poll_inspector();
+  void read_neighbours();
   void fetch_ports();
   void apply_fetched_ports();
   void read_full_list();
@@ -145,6 +156,7 @@ class SyncLoop {
   SyncLoopOptions options_;
   IronicApi& ironic_;
   InspectorApi* const inspector_;
+  NeighbourSource* const neighbours_;
   FilterHost& host_;
   const Clock& clock_;
   Random random_;
@@ -160,6 +172,8 @@ class SyncLoop {
   std::shared_ptr<const Inventory> inventory_;
   Inventory::NodesByUuid open_;  // of the last poll
   Uuids introspected_;           // of ironic-inspector's last answer
+  bool adopted_ = false;         // introspected_ is from another loop
+  Monotonic next_neighbours_;
 
   StatePoll poll_;
   Monotonic next_poll_;

@@ -94,6 +94,11 @@ void SyncLoop::apply_full_list() {
     made->upsert_node(node);
   }
   made->set_introspected(introspected_);
+  if (neighbours_) {
+    // Nothing may be enforced without them: they may be denied.
+    made->set_ethernet_neighbours(neighbours_->read());
+    next_neighbours_ = began + options_.poll_interval;
+  }
   inventory_ = std::make_shared<const Inventory>(*std::move(made));
   last_port_ = relist_.last_port();
   listed_ports_ = listed;

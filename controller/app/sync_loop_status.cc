@@ -67,6 +67,7 @@ void SyncLoop::describe(ControllerStatus& status) const {
   const SourceHealth& driver = enforcer_.health();
   status.driver_error =
       driver.failing() ? driver.last_error()->message() : std::string();
+  if (neighbours_) status.notices = neighbours_->problems();
   status.synced = synced();
   status.last_full_sync = last_full_sync_;
   status.last_poll = last_poll_;

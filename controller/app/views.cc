@@ -313,6 +313,7 @@ std::string status_view(const Json& status) {
     const std::string state = text(status, {"driver", "state"});
     const std::string error = text(status, {"driver", "error"});
     if (!state.empty()) driver += ", " + state;
+    if (flag(status, {"driver", "busy"})) driver += ", at work";
     put(out, "driver", driver + ", " + rules_summary(status));
     put_targets(out, status);
     if (!error.empty()) put(out, "", "ERROR: " + error);
@@ -340,6 +341,9 @@ std::string status_view(const Json& status) {
   }
   put_sources(out, status);
   for (const Json& notice : list(status, {"driver", "notices"})) {
+    if (notice.is_string()) put(out, "note", notice.get<std::string>());
+  }
+  for (const Json& notice : list(status, {"notices"})) {
     if (notice.is_string()) put(out, "note", notice.get<std::string>());
   }
   return out;

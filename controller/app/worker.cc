@@ -5,6 +5,7 @@
 #include <random>
 #include <utility>
 
+#include "controller/app/sysfs_neighbours.h"
 #include "controller/config/policy_options.h"
 
 namespace pxegate {
@@ -25,20 +26,25 @@ SyncLoopOptions loop_options(const Config& config) {
 
 }  // namespace
 
-Result<std::unique_ptr<Worker>> Worker::make(const Config& config,
-                                             FilterHost& host,
-                                             const Clock& clock,
-                                             Events events) {
+Result<std::unique_ptr<Worker>> Worker::make(
+    const Config& config, FilterHost& host, const Clock& clock, Events events,
+    std::shared_ptr<const Inventory> adopted) {
   std::unique_ptr<Worker> worker(new Worker(host, clock, std::move(events)));
   auto sources = Sources::make(config, clock, worker->stop_.get_token());
   if (!sources) return fail(sources.error());
   worker->sources_ = std::move(*sources);
+  const auto& ethoib = config.iptables.ethoib_interfaces;
+  if (!ethoib.empty()) {
+    worker->neighbours_ = std::make_unique<SysfsNeighbours>(ethoib);
+  }
   worker->loop_ = std::make_unique<SyncLoop>(
       loop_options(config), worker->sources_->ironic(),
       worker->sources_->inspector(), host, clock,
       [engine = std::mt19937_64(std::random_device{}())]() mutable {
         return engine();
-      });
+      },
+      worker->neighbours_.get());
+  if (adopted) worker->loop_->adopt(std::move(adopted));
   worker->publish();
   return worker;
 }

@@ -12,7 +12,8 @@
 #include <thread>
 #include <vector>
 
-#include "controller/app/control_backend.h"
+#include "controller/app/feed.h"
+#include "controller/app/neighbour_source.h"
 #include "controller/app/sources.h"
 #include "controller/app/sync_loop.h"
 #include "controller/base/clock.h"
@@ -21,11 +22,9 @@
 
 namespace pxegate {
 
-// The thread that runs the sync loop, and what others may ask of it. Its
-// requests to Ironic block, so it is apart from the thread that serves
-// signals and the watchdog. Public calls are thread-safe, but for start(),
-// stop() and the destructor, which belong to the thread that made it.
-class Worker {
+// The thread that runs the sync loop. Its requests to Ironic block, so it is
+// apart from the thread that serves signals and the watchdog.
+class Worker final : public Feed {
  public:
   // What happened, told from any thread: do little, and do not call
   // back.
@@ -35,35 +34,26 @@ class Worker {
   };
 
   // `host` is initialized by the caller. The references must outlive this.
-  // An error where the sources cannot be used (Sources::make).
-  static Result<std::unique_ptr<Worker>> make(const Config& config,
-                                              FilterHost& host,
-                                              const Clock& clock,
-                                              Events events);
-  ~Worker();  // as stop()
+  // `adopted` may be null: what another feed of the same sources enforced just
+  // now (SyncLoop::adopt). An error where the sources cannot be used
+  // (Sources::make).
+  static Result<std::unique_ptr<Worker>> make(
+      const Config& config, FilterHost& host, const Clock& clock, Events events,
+      std::shared_ptr<const Inventory> adopted = nullptr);
+  ~Worker() override;
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  void start();
-  // Ends requests under way and joins. Waiting sync() calls get kCancelled.
-  void stop();
-
-  // The filter's surroundings changed: have the driver look again.
-  void request_driver_sync();
-  void reconfigure(const Config& config);
-
-  // Fills in all but version, pid, started, state and driver.
-  void describe(ControllerStatus& status) const;
-  PolicyInForce policy() const;
-  // As ControlBackend says.
-  Result<SyncOutcome> sync(std::chrono::milliseconds timeout);
-  Result<> tear_down();
-
-  // The first complete sync is done.
-  bool synced() const;
-
-  // When the worker last gave a sign of life.
-  Monotonic last_heartbeat() const;
+  void start() override;
+  void stop() override;
+  void request_driver_sync() override;
+  void reconfigure(const Config& config) override;
+  void describe(ControllerStatus& status) const override;
+  PolicyInForce policy() const override;
+  Result<SyncOutcome> sync(std::chrono::milliseconds timeout) override;
+  Result<> tear_down() override;
+  bool synced() const override;
+  Monotonic last_heartbeat() const override;
 
  private:
   // Waits for one answer; shared with the loop, which may answer late.
@@ -83,6 +73,7 @@ class Worker {
   const Events events_;
   std::stop_source stop_;
   std::unique_ptr<Sources> sources_;
+  std::unique_ptr<NeighbourSource> neighbours_;  // null: none configured
   std::unique_ptr<SyncLoop> loop_;  // the worker's thread only, once started
 
   mutable std::mutex mutex_;

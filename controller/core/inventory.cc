@@ -20,6 +20,13 @@ std::string duplicate_address(std::string_view address, const Port& first,
       quoted(second.node_uuid));
 }
 
+// Of an Ethernet address.
+MacAddress mac_of(const HardwareAddress& address) {
+  MacAddress::Bytes bytes{};
+  std::ranges::copy(address.octets(), bytes.begin());
+  return MacAddress(bytes);
+}
+
 // kInvalid where two of `ports` claim the same UUID, MAC address or GUID.
 Result<> check_distinct(const std::vector<Port>& ports) {
   std::unordered_set<std::string_view> uuids;
@@ -69,9 +76,7 @@ const Node* Inventory::find_node(std::string_view uuid) const {
 const Port* Inventory::find_port(const HardwareAddress& address) const {
   MacAddress mac;
   if (address.type() == HardwareAddress::Type::kEthernet) {
-    MacAddress::Bytes bytes{};
-    std::ranges::copy(address.octets(), bytes.begin());
-    mac = MacAddress(bytes);
+    mac = mac_of(address);
   } else {
     const auto by_guid = by_guid_.find(address);
     if (by_guid == by_guid_.end()) return nullptr;
@@ -79,6 +84,22 @@ const Port* Inventory::find_port(const HardwareAddress& address) const {
   }
   const auto it = ports_.find(mac);
   return it == ports_.end() ? nullptr : &it->second;
+}
+
+std::vector<const Port*> Inventory::find_ports(
+    const HardwareAddress& address) const {
+  std::vector<const Port*> ports;
+  if (const Port* own = find_port(address)) ports.push_back(own);
+  if (address.type() != HardwareAddress::Type::kEthernet) return ports;
+  const MacAddress mac = mac_of(address);
+  for (auto it = neighbours_.lower_bound({mac, HardwareAddress()});
+       it != neighbours_.end() && it->first == mac; ++it) {
+    const Port* port = find_port(it->second);
+    if (port != nullptr && std::ranges::find(ports, port) == ports.end()) {
+      ports.push_back(port);
+    }
+  }
+  return ports;
 }
 
 Result<> Inventory::replace_node_ports(std::string_view node_uuid,

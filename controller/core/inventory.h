@@ -6,10 +6,12 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "controller/base/mac_address.h"
 #include "controller/base/result.h"
+#include "controller/core/ethernet_neighbours.h"
 
 namespace pxegate {
 
@@ -63,6 +65,10 @@ class Inventory {
   // nullptr where Ironic has no such node or address.
   const Node* find_node(std::string_view uuid) const;
   const Port* find_port(const HardwareAddress& address) const;
+  // As find_port(), and every port that uses `address` as an Ethernet
+  // neighbour. The port that has it in Ironic comes first. Several mean that
+  // they contradict each other.
+  std::vector<const Port*> find_ports(const HardwareAddress& address) const;
 
   // The node's ports are exactly `ports` now: others of that node go, and an
   // address that another node's port had moves here (a port deleted and
@@ -88,6 +94,13 @@ class Inventory {
     introspected_ = std::move(uuids);
   }
 
+  // What this host saw last of its Ethernet over InfiniBand. May name GUIDs
+  // that no port has.
+  const EthernetNeighbours& ethernet_neighbours() const { return neighbours_; }
+  void set_ethernet_neighbours(EthernetNeighbours neighbours) {
+    neighbours_ = std::move(neighbours);
+  }
+
   bool operator==(const Inventory&) const = default;
 
  private:
@@ -98,6 +111,7 @@ class Inventory {
   std::map<MacAddress, Port> ports_;
   std::map<HardwareAddress, MacAddress> by_guid_;
   std::set<std::string, std::less<>> introspected_;
+  EthernetNeighbours neighbours_;
 };
 
 }  // namespace pxegate

@@ -194,6 +194,12 @@ Policy compute_policy(const Inventory& inventory,
     entries.push_back({address, verdict});
     if (port.guid) entries.push_back({*port.guid, verdict});
   }
+  for (const auto& [address, guid] : inventory.ethernet_neighbours()) {
+    const Port* port = inventory.find_port(guid);
+    if (port == nullptr) continue;
+    entries.push_back(
+        {address, verdict_of(decide_port(*port, inventory, options))});
+  }
   return Policy(std::move(entries),
                 verdict_of(decide_unknown(inventory, options)));
 }
@@ -201,10 +207,17 @@ Policy compute_policy(const Inventory& inventory,
 Explanation explain(const HardwareAddress& address, const Inventory& inventory,
                     const PolicyOptions& options) {
   Explanation result;
-  result.port = inventory.find_port(address);
+  for (const Port* port : inventory.find_ports(address)) {
+    const Rule rule = decide_port(*port, inventory, options);
+    const bool decides =
+        result.port == nullptr || (verdict_of(result.rule) == Verdict::kAllow &&
+                                   verdict_of(rule) == Verdict::kDeny);
+    if (!decides) continue;
+    result.port = port;
+    result.rule = rule;
+  }
   if (result.port != nullptr) {
     result.node = inventory.find_node(result.port->node_uuid);
-    result.rule = decide_port(*result.port, inventory, options);
   } else {
     result.rule = decide_unknown(inventory, options);
   }

@@ -93,10 +93,12 @@ class Policy {
 };
 
 // Pure, total, independent of the order of nodes and ports. A port's GUID
-// gets the same verdict as its MAC address.
+// gets the same verdict as its MAC address, and so does each of its Ethernet
+// neighbours; where an address is claimed by several ports that way, deny wins.
 Policy compute_policy(const Inventory& inventory, const PolicyOptions& options);
 
-// Why `address` has its verdict: what compute_policy() decided and on what.
+// Why `address` has its verdict: what compute_policy() decided and on what. Of
+// several ports that claim it, the one that decided.
 struct Explanation {
   Verdict verdict = Verdict::kDeny;
   Rule rule = Rule::kUnknownIdle;

@@ -53,6 +53,9 @@ struct DriverStatus {
   std::size_t capacity = 0;  // 0: no limit
   // What the operator must know of this driver's limits, one sentence each.
   std::vector<std::string> notices;
+  // Set by FilterHost: the driver is at work, and this is what was known
+  // before it began.
+  bool busy = false;
 };
 
 // One DHCP client as the filter saw it lately.

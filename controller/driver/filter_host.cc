@@ -4,103 +4,129 @@
 #include <utility>
 
 namespace pxegate {
+namespace {
+
+// How long those wait for a driver at work who only look. More than most syncs
+// take; for what can be told from memory, less than anybody notices.
+constexpr std::chrono::milliseconds kMoment{100};
+constexpr std::chrono::seconds kPatience{2};
+
+Failure busy() {
+  return fail("the filter driver is at work; try again when it is done",
+              ErrorCode::kUnavailable);
+}
+
+}  // namespace
 
 std::string_view to_string(FilterState state) {
   return state == FilterState::kInitialized ? "initialized" : "uninitialized";
 }
 
 FilterHost::FilterHost(std::unique_ptr<FilterDriver> driver)
-    : driver_(std::move(driver)) {}
+    : driver_(std::move(driver)),
+      wake_fd_(driver_->wake_fd()),
+      known_(driver_->status()) {}
 
 Result<> FilterHost::initialize() {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   if (retired_) {
     return fail("the filter was removed", ErrorCode::kInvalidState);
   }
   auto done = driver_->initialize();
   if (!done) driver_->reset();
-  state_ = done ? FilterState::kInitialized : FilterState::kUninitialized;
+  note(done ? FilterState::kInitialized : FilterState::kUninitialized);
   return done;
 }
 
 Result<SyncReport> FilterHost::sync(const Snapshot& desired) {
-  const std::lock_guard lock(mutex_);
-  if (state_ != FilterState::kInitialized) {
+  const Lock lock(mutex_);
+  if (state() != FilterState::kInitialized) {
     return fail("the filter driver is not initialized",
                 ErrorCode::kInvalidState);
   }
   auto report = driver_->sync(desired);
-  if (!report) {
-    driver_->reset();
-    state_ = FilterState::kUninitialized;
-  }
+  if (!report) driver_->reset();
+  note(report ? FilterState::kInitialized : FilterState::kUninitialized);
   return report;
 }
 
 void FilterHost::reset() {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   driver_->reset();
-  state_ = FilterState::kUninitialized;
+  note(FilterState::kUninitialized);
 }
 
 void FilterHost::shut_down() {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   driver_->shut_down();
-  state_ = FilterState::kUninitialized;
+  note(FilterState::kUninitialized);
 }
 
 Result<> FilterHost::tear_down() {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return tear_down_locked();
 }
 
 Result<> FilterHost::retire() {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   auto done = tear_down_locked();
-  retired_ = done.has_value();
+  retired_ = retired_ || done.has_value();
   return done;
 }
 
 Result<> FilterHost::tear_down_locked() {
-  state_ = FilterState::kUninitialized;
   auto done = driver_->tear_down();
   if (!done) driver_->reset();
+  note(FilterState::kUninitialized);
   return done;
 }
 
+void FilterHost::note(FilterState state) {
+  DriverStatus status = driver_->status();
+  const std::lock_guard lock(known_mutex_);
+  state_ = state;
+  known_ = std::move(status);
+}
+
 FilterState FilterHost::state() const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(known_mutex_);
   return state_;
 }
 
 std::optional<std::chrono::seconds> FilterHost::sync_period(
     std::chrono::seconds configured) const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_);
   return driver_->sync_period(configured);
 }
 
-int FilterHost::wake_fd() const {
-  const std::lock_guard lock(mutex_);
-  return driver_->wake_fd();
-}
-
 bool FilterHost::woken() {
-  const std::lock_guard lock(mutex_);
-  return driver_->woken();
+  const Lock lock(mutex_, kMoment);
+  return lock && driver_->woken();
 }
 
 Result<Policy> FilterHost::installed() const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_, kPatience);
+  if (!lock) return busy();
   return driver_->installed();
 }
 
 DriverStatus FilterHost::status() const {
-  const std::lock_guard lock(mutex_);
-  return driver_->status();
+  const Lock lock(mutex_, kMoment);
+  if (lock) {
+    DriverStatus status = driver_->status();
+    const std::lock_guard known(known_mutex_);
+    known_ = status;
+    return status;
+  }
+  const std::lock_guard known(known_mutex_);
+  DriverStatus status = known_;
+  status.busy = true;
+  return status;
 }
 
 Result<Observations> FilterHost::observe() const {
-  const std::lock_guard lock(mutex_);
+  const Lock lock(mutex_, kPatience);
+  if (!lock) return busy();
   return driver_->observe();
 }
 

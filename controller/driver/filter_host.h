@@ -25,8 +25,9 @@ std::string_view to_string(FilterState state);
 //
 // A sync in `uninitialized` is ErrorCode::kInvalidState and reaches no
 // driver. An error of the driver resets it; the caller re-initializes it when
-// its backoff says so. Thread-safe: calls are serialized, so a call waits for
-// the one in progress.
+// its backoff says so. Thread-safe: calls are serialized, so one that changes
+// something waits for the one in progress. As a sync may take a minute, those
+// that only look soon give up.
 class FilterHost {
  public:
   explicit FilterHost(std::unique_ptr<FilterDriver> driver);
@@ -44,22 +45,36 @@ class FilterHost {
   // initialize or sync, whoever asks.
   Result<> retire();
 
+  // Waits for nobody. While a call is in progress: as it was before.
   FilterState state() const;
   std::optional<std::chrono::seconds> sync_period(
       std::chrono::seconds configured) const;
-  int wake_fd() const;
+  // Waits for nobody.
+  int wake_fd() const { return wake_fd_; }
+  // False while the driver is at work: wake_fd() stays readable until this
+  // reaches it.
   bool woken();
+  // While the driver is at work: its last known status, marked `busy`.
   DriverStatus status() const;
+  // kUnavailable after two seconds in which the driver was at work.
   Result<Policy> installed() const;
   Result<Observations> observe() const;
 
  private:
-  Result<> tear_down_locked();
+  using Lock = std::unique_lock<std::timed_mutex>;
 
-  mutable std::mutex mutex_;
+  Result<> tear_down_locked();
+  // After a call that changed something: what to tell during the next one.
+  void note(FilterState state);
+
+  mutable std::timed_mutex mutex_;  // held while the driver is called
   const std::unique_ptr<FilterDriver> driver_;
-  FilterState state_ = FilterState::kUninitialized;
+  const int wake_fd_;
   bool retired_ = false;
+
+  mutable std::mutex known_mutex_;  // never held while the driver is called
+  FilterState state_ = FilterState::kUninitialized;
+  mutable DriverStatus known_;
 };
 
 }  // namespace pxegate

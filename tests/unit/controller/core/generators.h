@@ -162,10 +162,17 @@ inline rc::Gen<PolicyOptions> gen_options() {
       rc::gen::set(&PolicyOptions::discovery));
 }
 
+// Also with addresses that ports have, and with GUIDs that none has.
+inline rc::Gen<EthernetNeighbours> gen_neighbours() {
+  return rc::gen::resize(4, rc::gen::container<EthernetNeighbours>(
+                                rc::gen::pair(gen_mac(), gen_guid())));
+}
+
 inline rc::Gen<Inventory> gen_inventory() {
   return rc::gen::exec([] {
     Inventory inventory = Inventory::make(*gen_nodes(), *gen_ports()).value();
     inventory.set_introspected(*gen_introspected());
+    inventory.set_ethernet_neighbours(*gen_neighbours());
     return inventory;
   });
 }

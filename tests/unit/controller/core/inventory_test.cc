@@ -287,6 +287,7 @@ RC_GTEST_PROP(InventoryProperty, ThePathToAContentLeavesNoTrace, ()) {
   auto listed = Inventory::make(nodes, ports);
   RC_ASSERT(listed);
   listed->set_introspected(inventory.introspected());
+  listed->set_ethernet_neighbours(inventory.ethernet_neighbours());
   inventory.add_ports(ports);
   RC_ASSERT(*listed == inventory);
 }

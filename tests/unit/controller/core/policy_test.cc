@@ -479,6 +479,71 @@ TEST(Policy, WhereAnAddressOccursTwiceDenyWins) {
   }
 }
 
+// ---- Ethernet over InfiniBand ----
+
+// A node being inspected with the port mac(0), guid(0), and one at rest with
+// mac(1), guid(1).
+class Eoib : public ::testing::Test {
+ protected:
+  Eoib() {
+    std::vector<Node> nodes(2);
+    std::vector<Port> ports(2);
+    for (const std::uint8_t n : {0, 1}) {
+      nodes[n].uuid = ports[n].node_uuid = testing::node_uuid(n);
+      nodes[n].provision_state = n == 0 ? "inspect wait" : "active";
+      nodes[n].inspect_interface = "agent";
+      ports[n].uuid = "port-" + std::to_string(n);
+      ports[n].address = mac(n);
+      ports[n].guid = guid(n);
+    }
+    inventory_ = Inventory::make(nodes, ports).value();
+  }
+  Policy policy_with(EthernetNeighbours neighbours) {
+    inventory_.set_ethernet_neighbours(std::move(neighbours));
+    return compute_policy(inventory_, {});
+  }
+  Explanation why(const HardwareAddress& address) const {
+    return explain(address, inventory_, {});
+  }
+
+  Inventory inventory_;
+};
+
+TEST_F(Eoib, ANeighbourHasTheVerdictOfThePortThatItBelongsTo) {
+  const Policy policy =
+      policy_with({{mac(5), guid(0)}, {mac(6), guid(1)}, {mac(7), guid(1)}});
+  EXPECT_EQ(policy.find(mac(5)), Verdict::kAllow);
+  EXPECT_EQ(policy.find(mac(6)), Verdict::kDeny);
+  EXPECT_EQ(policy.find(mac(7)), Verdict::kDeny) << "a port may have several";
+  EXPECT_EQ(policy.find(mac(0)), Verdict::kAllow) << "the port's own stays";
+  ASSERT_NE(why(mac(6)).port, nullptr);
+  EXPECT_EQ(why(mac(6)).port->uuid, "port-1");
+  EXPECT_EQ(why(mac(6)).rule, Rule::kNotInspected);
+}
+
+TEST_F(Eoib, ANeighbourThatIsGoneIsUnknownAgain) {
+  ASSERT_TRUE(policy_with({{mac(5), guid(1)}}).find(mac(5)));
+  EXPECT_FALSE(policy_with({}).find(mac(5)));
+  EXPECT_EQ(why(mac(5)).port, nullptr);
+}
+
+TEST_F(Eoib, ANeighbourOfNoPortIsUnknown) {
+  EXPECT_FALSE(policy_with({{mac(5), guid(3)}}).find(mac(5)));
+  EXPECT_EQ(why(mac(5)).rule, Rule::kUnknownInspection);
+}
+
+TEST_F(Eoib, WhereSeveralClaimAnAddressDenyWins) {
+  // A port's own address and a neighbour's; either may be the denied one.
+  EXPECT_EQ(policy_with({{mac(1), guid(0)}}).find(mac(1)), Verdict::kDeny);
+  EXPECT_EQ(why(mac(1)).port->uuid, "port-1");
+  EXPECT_EQ(policy_with({{mac(0), guid(1)}}).find(mac(0)), Verdict::kDeny);
+  EXPECT_EQ(why(mac(0)).port->uuid, "port-1") << "the one that decides";
+  // Two neighbours.
+  EXPECT_EQ(policy_with({{mac(5), guid(0)}, {mac(5), guid(1)}}).find(mac(5)),
+            Verdict::kDeny);
+  EXPECT_EQ(why(mac(5)).port->uuid, "port-1");
+}
+
 RC_GTEST_PROP(PolicyProperty, EntriesAreSortedUniqueAndDenyWins, ()) {
   const std::vector<Policy::Entry> entries = *gen_entries();
   const Policy policy(entries, Verdict::kDeny);
@@ -536,6 +601,7 @@ RC_GTEST_PROP(PolicyProperty, TheOrderOfPortsAndNodesNeverMatters, ()) {
   std::ranges::shuffle(ports, random);
   auto shuffled = Inventory::make(nodes, ports).value();
   shuffled.set_introspected(inventory.introspected());
+  shuffled.set_ethernet_neighbours(inventory.ethernet_neighbours());
   RC_ASSERT(compute_policy(shuffled, options) ==
             compute_policy(inventory, options));
 }
@@ -549,7 +615,11 @@ RC_GTEST_PROP(PolicyProperty, TheExplanationIsWhatIsEnforced, ()) {
     RC_ASSERT(why.verdict == policy.verdict(address));
     RC_ASSERT(why.verdict == verdict_of(why.rule));
     RC_ASSERT((why.port != nullptr) == policy.find(address).has_value());
-    RC_ASSERT(why.port == inventory.find_port(address));
+    const auto claimants = inventory.find_ports(address);
+    RC_ASSERT((why.port != nullptr) == !claimants.empty());
+    if (why.port != nullptr) {
+      RC_ASSERT(std::ranges::count(claimants, why.port) == 1);
+    }
     if (why.node != nullptr) RC_ASSERT(why.node->uuid == why.port->node_uuid);
   }
 }
@@ -568,7 +638,12 @@ RC_GTEST_PROP(PolicyProperty, AKnownNodeOutsideInspectionIsDenied, ()) {
                                               node->provision_state) > 0;
     if (open || inventory.introspected().contains(port.node_uuid)) continue;
     RC_ASSERT(policy.verdict(address) == Verdict::kDeny);
-    if (port.guid) RC_ASSERT(policy.verdict(*port.guid) == Verdict::kDeny);
+    if (!port.guid) continue;
+    RC_ASSERT(policy.verdict(*port.guid) == Verdict::kDeny);
+    for (const auto& [neighbour, guid] : inventory.ethernet_neighbours()) {
+      if (guid != *port.guid) continue;
+      RC_ASSERT(policy.verdict(neighbour) == Verdict::kDeny);
+    }
   }
 }
 

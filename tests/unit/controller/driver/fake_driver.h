@@ -3,6 +3,7 @@
 #define PXEGATE_TESTS_UNIT_CONTROLLER_DRIVER_FAKE_DRIVER_H_
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -21,6 +22,12 @@ struct FakeDriverScript {
   std::optional<Error> tear_down_error;
   SyncReport report;
   std::optional<std::chrono::seconds> period;
+  // Called from within; may block.
+  std::function<void()> on_initialize;
+  std::function<void(const Snapshot&)> on_sync;
+  std::function<void()> on_tear_down;
+  int wake_fd = 42;
+  std::size_t woken = 0;
 };
 
 // Records each call in `script`, which outlives it. No lock, as drivers have
@@ -31,11 +38,12 @@ class FakeDriver final : public FilterDriver {
 
   Result<> initialize() override {
     script_.calls.emplace_back("initialize");
+    if (script_.on_initialize) script_.on_initialize();
     return answer(script_.initialize_error);
   }
   Result<SyncReport> sync(const Snapshot& desired) override {
     script_.calls.emplace_back("sync");
-    static_cast<void>(desired);
+    if (script_.on_sync) script_.on_sync(desired);
     if (script_.sync_error) return fail(*script_.sync_error);
     return script_.report;
   }
@@ -45,13 +53,18 @@ class FakeDriver final : public FilterDriver {
   }
   Result<> tear_down() override {
     script_.calls.emplace_back("tear_down");
+    if (script_.on_tear_down) script_.on_tear_down();
     return answer(script_.tear_down_error);
   }
   std::optional<std::chrono::seconds> sync_period(
       std::chrono::seconds configured) const override {
     return script_.period.value_or(configured * 2);
   }
-  int wake_fd() const override { return 42; }
+  int wake_fd() const override { return script_.wake_fd; }
+  bool woken() override {
+    ++script_.woken;
+    return true;
+  }
   DriverStatus status() const override {
     DriverStatus status;
     status.driver = "fake";

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -247,6 +248,82 @@ TEST(FilterHost, CallsFromManyThreadsReachTheDriverOneAtATime) {
   // The fake's list has no lock: two calls at once lose an element, or worse.
   EXPECT_EQ(script.calls.size(), kThreads * kRounds * 2);
   EXPECT_EQ(host.state(), kUninitialized);
+}
+
+// A host whose driver is in the middle of a sync, until finish().
+class BusyHost {
+ public:
+  BusyHost() {
+    EXPECT_TRUE(host_.initialize());
+    std::promise<void> begun;
+    script_.on_sync = [&](const Snapshot&) {
+      begun.set_value();
+      finish_.get_future().wait();
+    };
+    thread_ =
+        std::jthread([this] { EXPECT_TRUE(host_.sync(empty_snapshot())); });
+    begun.get_future().wait();
+  }
+  ~BusyHost() { finish(); }
+
+  FilterHost& host() { return host_; }
+  FakeDriverScript& script() { return script_; }
+  void finish() {
+    if (!thread_.joinable()) return;
+    finish_.set_value();
+    thread_.join();
+  }
+
+ private:
+  FakeDriverScript script_;
+  FilterHost host_{std::make_unique<FakeDriver>(script_)};
+  std::promise<void> finish_;
+  std::jthread thread_;
+};
+
+TEST(FilterHost, TheStatusOfADriverAtWorkIsItsLastKnownOneAndSaysSo) {
+  BusyHost busy;
+  const DriverStatus status = busy.host().status();
+  EXPECT_TRUE(status.busy);
+  EXPECT_EQ(status.driver, "fake");
+  EXPECT_EQ(status.rules, 1U) << "after initialize()";
+  EXPECT_EQ(busy.host().state(), kInitialized);
+  busy.finish();
+  EXPECT_FALSE(busy.host().status().busy);
+  EXPECT_EQ(busy.host().status().rules, 2U);
+}
+
+TEST(FilterHost, WhoOnlyLooksGivesUpOnADriverAtWork) {
+  BusyHost busy;
+  const auto observed = busy.host().observe();
+  ASSERT_FALSE(observed);
+  EXPECT_EQ(observed.error().code(), ErrorCode::kUnavailable);
+  const auto installed = busy.host().installed();
+  ASSERT_FALSE(installed);
+  EXPECT_EQ(installed.error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(busy.host().wake_fd(), 42);
+  busy.finish();
+  EXPECT_TRUE(busy.host().observe());
+}
+
+TEST(FilterHost, ADriverAtWorkIsWokenWhenItIsDone) {
+  BusyHost busy;
+  EXPECT_FALSE(busy.host().woken());
+  EXPECT_EQ(busy.script().woken, 0U) << "two calls at once";
+  busy.finish();
+  EXPECT_TRUE(busy.host().woken());
+  EXPECT_EQ(busy.script().woken, 1U);
+}
+
+TEST(FilterHost, WhatWasRetiredIsNeverBroughtBack) {
+  FakeDriverScript script;
+  FilterHost host(std::make_unique<FakeDriver>(script));
+  ASSERT_TRUE(host.retire());
+  EXPECT_EQ(host.initialize().error().code(), ErrorCode::kInvalidState);
+  script.tear_down_error = Error("left");
+  EXPECT_FALSE(host.retire());
+  EXPECT_FALSE(host.initialize()) << "also after a retirement that failed";
+  EXPECT_THAT(script.calls, ElementsAre("tear_down", "tear_down", "reset"));
 }
 
 TEST(SyncReport, AnyDifferenceIsAChange) {
