@@ -49,8 +49,12 @@ class Probe:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """Lets it come to its end: for many that are left one after the other."""
         self._stop.set()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
         self._thread.join()
         self._socket.close()
         if self._error:

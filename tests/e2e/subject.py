@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -267,13 +268,16 @@ class FakeIronic:
 
     def add(self, name: str, *macs: str, state: str = "active") -> str:
         """A node with its ports; returns its UUID."""
-        number = sum(name.encode()) << 16 | len(name)
-        uuid = f"00000000-0000-4000-a000-{number:012x}"
+        node = str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
         self.change(
-            add_nodes=[{"uuid": uuid, "name": name, "provision_state": state}],
-            add_ports=[{"node_uuid": uuid, "address": mac} for mac in macs],
+            add_nodes=[{"uuid": node, "name": name, "provision_state": state}],
+            add_ports=[{"node_uuid": node, "address": mac} for mac in macs],
         )
-        return uuid
+        return node
+
+    def delete(self, name: str) -> None:
+        """Removes a node that add() made, with its ports."""
+        self.change(delete_nodes=[str(uuid.uuid5(uuid.NAMESPACE_DNS, name))])
 
     def set_state(self, name: str, state: str) -> None:
         self.change(nodes={name: {"provision_state": state}})
