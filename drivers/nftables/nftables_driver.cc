@@ -59,7 +59,7 @@ class NftablesDriver final : public FilterDriver {
   bool is_whole(const Structure& found, SyncReport& report) const;
   // Filters what is not filtered yet. What does not work is a problem of that
   // interface only.
-  Result<> add_interfaces(SyncReport& report);
+  void add_interfaces(const Structure& found, SyncReport& report);
   Result<> rebuild(const FilterContents& contents);
   void report_tampering(const FilterContents& found, SyncReport& report) const;
 
@@ -92,11 +92,12 @@ Result<> NftablesDriver::initialize() {
     log::warning("nftables: {}", kRawSockets);
     warned_ = true;
   }
-  auto found = table_.structure();
+  auto found = table_.look();
   if (!found) return fail(found.error());
   SyncReport ignored;
   if (*found && table_.learned() && is_whole(**found, ignored)) {
-    return add_interfaces(ignored);
+    add_interfaces(**found, ignored);
+    return {};
   }
   FilterContents contents;
   if (*found) {
@@ -127,7 +128,7 @@ Result<SyncReport> NftablesDriver::sync(const Snapshot& desired) {
   }
   SyncReport report = std::exchange(pending_, {});
   const FilterContents wanted = contents_of(*desired.policy);
-  auto found = table_.structure();
+  auto found = table_.look();
   if (!found) return fail(found.error());
   if (!*found && table_.learned()) {
     report.repaired.push_back(
@@ -153,8 +154,8 @@ Result<SyncReport> NftablesDriver::sync(const Snapshot& desired) {
       report.removals = changes->removals;
       report.unknown_changed = changes->unknown_changed;
     }
+    add_interfaces(**found, report);
   }
-  if (auto done = add_interfaces(report); !done) return fail(done.error());
   // Somebody wrote at the same time, so that nothing is known for certain.
   if (!table_.learned()) {
     if (auto done = rebuild(wanted); !done) return fail(done.error());
@@ -184,40 +185,37 @@ Result<> NftablesDriver::rebuild(const FilterContents& contents) {
     return done;
   }
   SyncReport ignored;
-  return add_interfaces(ignored);
+  if (table_.learned()) add_interfaces(Structure(*table_.learned()), ignored);
+  return {};
 }
 
-Result<> NftablesDriver::add_interfaces(SyncReport& report) {
-  auto found = table_.structure();
-  if (!found) return fail(found.error());
+void NftablesDriver::add_interfaces(const Structure& found,
+                                    SyncReport& report) {
   for (const std::string& interface : options_.interfaces) {
     std::string& problem = problems_[interface];
     bool& filtered = filtered_[interface];
-    const bool had =
-        std::exchange(filtered, *found && filters(**found, interface));
-    if (*found && !filtered) {
+    const bool had = std::exchange(filtered, filters(found, interface));
+    std::string trouble;
+    if (!filtered) {
       auto done = table_.add_interface(interface);
       filtered = done.has_value();
       if (done && had) {
         report.repaired.push_back(
             fmt::format("interface {} was no longer filtered", interface));
       }
-      if (!done && exists(interface)) {
-        if (problem != done.error().message()) {
-          log::error("interface {}: {}", interface, done.error().message());
-        }
-        problem = done.error().message();
-        continue;
-      }
+      if (!done) trouble = done.error().message();
     }
-    problem = exists(interface)
-                  ? std::string()
-                  : fmt::format(
-                        "interface {} does not exist; it is filtered "
-                        "when it appears",
-                        interface);
+    if (!exists(interface)) {
+      problem = fmt::format(
+          "interface {} does not exist; it is filtered when it appears",
+          interface);
+      continue;
+    }
+    if (!trouble.empty() && trouble != problem) {
+      log::error("interface {} is not filtered: {}", interface, trouble);
+    }
+    problem = std::move(trouble);
   }
-  return {};
 }
 
 void NftablesDriver::report_tampering(const FilterContents& found,
@@ -235,8 +233,11 @@ void NftablesDriver::report_tampering(const FilterContents& found,
 bool NftablesDriver::woken() {
   if (!watch_ || !watch_->drain()) return false;
   if (!lock_ || !table_.learned()) return true;
-  if (auto done = add_interfaces(pending_); !done) {
-    log::error("{}", done.error().message());
+  auto found = table_.look();
+  if (!found) {
+    log::error("{}", found.error().message());
+  } else if (*found) {
+    add_interfaces(**found, pending_);
   }
   return true;
 }
@@ -302,10 +303,11 @@ DriverStatus NftablesDriver::status() const {
   status.notices = {std::string(kRawSockets), std::string(kNoIpv6)};
   if (infiniband_ > 0) {
     status.notices.push_back(fmt::format(
-        "{} InfiniBand addresses of the policy are not enforced: nftables "
-        "cannot read them from a request, so InfiniBand machines count as "
-        "unknown",
-        infiniband_));
+        "{} not enforced: nftables cannot read such addresses "
+        "from a request, so InfiniBand machines count as unknown",
+        infiniband_ == 1
+            ? std::string("1 InfiniBand address is")
+            : fmt::format("{} InfiniBand addresses are", infiniband_)));
   }
   return status;
 }

@@ -333,7 +333,9 @@ FilterChange change(const std::string& table, const FilterContents& from,
     append_elements(first, "add", table, verdict, added);
     append_elements(first, "delete", table, verdict, moved);
     append_elements(second, "delete", table, verdict, removed);
-    result.upserts += added.size();
+    // What is in both sets loses the place that has no say.
+    const Addresses& other_had = allow ? from.denied : from.allowed;
+    result.upserts += added.size() + both(moved, other_had).size();
     result.removals += removed.size();
   }
   if (from.unknown != to.unknown) {

@@ -27,6 +27,13 @@ Result<std::optional<Structure>> Table::structure() const {
   return structure;
 }
 
+Result<std::optional<Structure>> Table::look() {
+  const auto before = nft_generation();
+  if (!before) return fail(before.error());
+  looked_at_ = *before;
+  return structure();
+}
+
 Result<FilterContents> Table::contents(const Structure& structure) const {
   FilterContents contents;
   const auto unknown = unknown_verdict_in(structure);
@@ -118,12 +125,15 @@ Result<> Table::remove() {
 Result<> Table::commit(const std::vector<std::string>& scripts, Scope scope) {
   const auto before = nft_generation();
   if (!before) return fail(before.error());
-  const bool knew_elements = generation_ == *before || scope == Scope::kAll;
+  const bool all = scope == Scope::kAll;
+  const bool knew_elements = all || generation_ == *before;
+  const bool knew_chains = all || looked_at_ == *before;
   for (const std::string& script : scripts) {
     auto done = run_nft(script);
     if (!done) return done;
     // Only now, as a transaction that failed changed nothing.
     generation_.reset();
+    looked_at_.reset();
   }
   std::optional<Structure> now;
   if (scope != Scope::kElements) {
@@ -134,10 +144,11 @@ Result<> Table::commit(const std::vector<std::string>& scripts, Scope scope) {
   }
   const auto after = nft_generation();
   if (!after) return fail(after.error());
-  const bool alone =
-      *after == *before + static_cast<std::uint32_t>(scripts.size());
-  if (alone && now) learned_ = std::move(now);
-  if (alone && knew_elements) generation_ = *after;
+  if (*after != *before + static_cast<std::uint32_t>(scripts.size())) return {};
+  if (knew_elements) generation_ = *after;
+  if (!knew_chains) return {};
+  looked_at_ = *after;
+  if (now) learned_ = std::move(now);
   return {};
 }
 
@@ -146,6 +157,7 @@ void Table::forget() {
   written_.reset();
   found_.reset();
   generation_.reset();
+  looked_at_.reset();
 }
 
 }  // namespace pxegate

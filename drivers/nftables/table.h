@@ -26,6 +26,9 @@ class Table {
 
   // As it is now; nullopt: there is none. kConflict: somebody else's.
   Result<std::optional<Structure>> structure() const;
+  // The same, to be followed by writes: they learn nothing where somebody else
+  // wrote since.
+  Result<std::optional<Structure>> look();
   // What it says now, whoever wrote it. kInvalid: that cannot be told.
   Result<FilterContents> contents(const Structure& structure) const;
 
@@ -62,6 +65,8 @@ class Table {
   std::optional<FilterContents> found_;  // by read()
   // The ruleset's generation at which the table held `found_`.
   std::optional<std::uint32_t> generation_;
+  // The one since which nobody but us wrote. Unset: not known.
+  std::optional<std::uint32_t> looked_at_;
 };
 
 }  // namespace pxegate
