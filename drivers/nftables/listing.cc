@@ -144,14 +144,12 @@ std::vector<std::string> differences(const Structure& expected,
 
 Result<std::vector<std::uint64_t>> addresses_in(std::string_view listing) {
   std::vector<std::uint64_t> addresses;
+  if (listing.find("typeof @th,288,48\n") == std::string_view::npos) {
+    return fail("a set is of another type than pxegate's", ErrorCode::kInvalid);
+  }
   constexpr std::string_view kHead = "elements = {";
   const std::size_t head = listing.find(kHead);
-  if (head == std::string_view::npos) {
-    if (listing.find("typeof @th,288,48") == std::string_view::npos) {
-      return fail("a set of another type than pxegate's", ErrorCode::kInvalid);
-    }
-    return addresses;
-  }
+  if (head == std::string_view::npos) return addresses;
   listing.remove_prefix(head + kHead.size());
   listing = listing.substr(0, listing.find('}'));
   constexpr std::uint64_t kHighest = 0xffff'ffff'ffff;

@@ -17,8 +17,8 @@ namespace pxegate {
 // The policy as the table holds it. An address is chaddr's six bytes as one
 // number, the first byte the highest; both lists are sorted.
 struct FilterContents {
-  std::vector<std::uint64_t> denied;
-  std::vector<std::uint64_t> allowed;
+  std::vector<std::uint64_t> denied = {};
+  std::vector<std::uint64_t> allowed = {};
   Verdict unknown = Verdict::kDeny;
 
   bool operator==(const FilterContents&) const = default;
