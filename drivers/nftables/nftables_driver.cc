@@ -22,8 +22,8 @@ namespace {
 constexpr std::string_view kRawSockets =
     "a DHCP server that reads raw sockets is not protected, as frames reach it "
     "before nftables: dnsmasq is protected, Kea only with "
-    "`\"dhcp-socket-type\": "
-    "\"udp\"`, ISC dhcpd not at all; for those use driver = xdp";
+    "`\"dhcp-socket-type\": \"udp\"` (and then it serves relayed clients "
+    "only), ISC dhcpd not at all; for those use driver = xdp";
 constexpr std::string_view kNoIpv6 =
     "DHCPv6 is not filtered: the driver looks at IPv4 only";
 
