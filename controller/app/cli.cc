@@ -33,6 +33,7 @@ struct Arguments {
   bool json = false;
   bool watch = false;
   std::string address;
+  std::string driver;
   long long sync_timeout = kDefaultSyncTimeout.count();
 };
 
@@ -107,6 +108,7 @@ class Session {
   int tear_down() {
     load_leniently();
     const auto running = client().probe();
+    if (!arguments_.driver.empty()) return tear_down_other(running);
     if (running) {
       const auto body = client().post("/v1/teardown", kTeardownTimeout);
       if (!body) return failed(body.error().within("teardown"));
@@ -244,6 +246,57 @@ class Session {
     for (const std::string& problem : loaded_.problems) {
       complain("warning: " + problem);
     }
+  }
+
+  // What a driver left that no controller uses.
+  int tear_down_other(const Result<>& running) {
+    const std::string& driver = arguments_.driver;
+    if (running) {
+      const auto used = drivers_in_use();
+      if (!used) return failed(used.error().within("teardown"));
+      if (std::ranges::find(*used, driver) != used->end()) {
+        return failed(Error(fmt::format(
+            "teardown: the running controller uses driver {}; `pxegate "
+            "teardown` without --driver removes its filter and ends it",
+            driver)));
+      }
+    } else if (running.error().code() != ErrorCode::kNotFound) {
+      return failed(running.error());
+    }
+    loaded_.config.pxe_filter.driver = driver;
+    if (const std::string problem = driver_problem(loaded_.config);
+        !problem.empty()) {
+      return failed(Error("--driver: " + problem), kExitUsage);
+    }
+    if (const auto done = hooks_.tear_down(loaded_.config); !done) {
+      return failed(done.error().within("teardown"));
+    }
+    return emitted(
+        fmt::format("The filter of driver {} is removed.{}\n", driver,
+                    running ? " That of the running controller stays." : ""));
+  }
+
+  Result<std::vector<std::string>> drivers_in_use() const {
+    const auto body = client().get("/v1/status");
+    if (!body) return fail(body.error());
+    const auto status = parse_json(*body);
+    if (!status) return fail(status.error());
+    std::vector<std::string> names;
+    if (const auto driver = status->find("driver");
+        driver != status->end() && driver->is_object() &&
+        driver->contains("name") && driver->at("name").is_string()) {
+      names.push_back(driver->at("name").get<std::string>());
+    }
+    if (const auto all = status->find("drivers");
+        all != status->end() && all->is_array()) {
+      for (const Json& name : *all) {
+        if (name.is_string()) names.push_back(name.get<std::string>());
+      }
+    }
+    if (names.empty()) {
+      return fail("the running controller does not tell which driver it uses");
+    }
+    return names;
   }
 
   ControlClient client() const {
@@ -481,8 +534,11 @@ constexpr CommandText kTeardown = {
     "in the system. A running controller does it and then exits with status\n"
     "0, since otherwise it would put the filter back. This opens the network\n"
     "to machines that were denied.\n\n"
-    "Example:\n"
-    "  sudo pxegate teardown"};
+    "With --driver it removes what another driver than the one in use left in\n"
+    "force, and lets a running controller go on.\n\n"
+    "Examples:\n"
+    "  sudo pxegate teardown\n"
+    "  sudo pxegate teardown --driver nftables"};
 constexpr CommandText kDrivers = {
     "drivers", "List the filter drivers there are",
     "The names that [pxe_filter] driver takes, where each comes from, and\n"
@@ -549,7 +605,11 @@ class Grammar {
             CLI::Range(1LL, static_cast<long long>(kMaxSyncTimeout.count())))
         ->capture_default_str();
     add_json(sync);
-    add(app_, kTeardown, &Session::tear_down);
+    CLI::App* teardown = add(app_, kTeardown, &Session::tear_down);
+    teardown
+        ->add_option("--driver", arguments_.driver,
+                     "Remove what this driver left, instead of the one in use")
+        ->type_name("NAME");
     add_json(add(app_, kDrivers, &Session::drivers));
     CLI::App* config = add(app_, kConfig, nullptr);
     config->require_subcommand(1);

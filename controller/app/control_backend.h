@@ -57,6 +57,9 @@ struct ControllerStatus {
   std::size_t allowed = 0;          // entries of the policy
   std::size_t denied = 0;
   Verdict unknown = Verdict::kDeny;
+  // All that are at work: the one in force, one that waits to take over, and
+  // those that are being removed. Empty where only one can be.
+  std::vector<std::string> drivers;
   // What else the operator must know of, one sentence each: what cannot be
   // read, a driver that waits for its turn, what another one left behind.
   std::vector<std::string> notices;

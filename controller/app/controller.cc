@@ -10,13 +10,16 @@
 #include <functional>
 #include <iterator>
 #include <memory>
+#include <mutex>
 #include <utility>
 
+#include "controller/app/builtin_drivers.h"
 #include "controller/app/cli.h"
 #include "controller/app/control_api.h"
 #include "controller/app/drivers.h"
 #include "controller/app/engines.h"
 #include "controller/app/event_loop.h"
+#include "controller/app/leftovers.h"
 #include "controller/app/worker.h"
 #include "controller/base/log.h"
 
@@ -58,6 +61,7 @@ class Controller final : public ControlBackend {
   void reload();
   void take_over(const LoadedConfig& loaded);
   void feed_watchdog();
+  void look_for_leftovers(const Config& config);
 
   Config config_;  // as it was read last
   const ConfigSources sources_;
@@ -67,6 +71,8 @@ class Controller final : public ControlBackend {
   bool torn_down_ = false;
   Engines engines_;
   std::unique_ptr<ControlApi> api_;
+  mutable std::mutex mutex_;
+  std::unique_ptr<Leftovers> leftovers_;
 };
 
 Result<> configure_log(const Config& config) {
@@ -128,9 +134,17 @@ Result<> Controller::start() {
       *this, clock_, ControlApiOptions{config_.api.socket, config_.api.listen});
   if (auto listening = api_->start(); !listening) return listening;
   if (auto begun = engines_.begin(); !begun) return begun;
+  look_for_leftovers(config_);
   log::info("pxegate {} runs: driver {}, Ironic at {}", PXEGATE_VERSION,
             config_.pxe_filter.driver, config_.ironic.endpoint_override);
   return {};
+}
+
+void Controller::look_for_leftovers(const Config& config) {
+  auto leftovers = std::make_unique<Leftovers>(
+      builtin_driver_entries(config), [this] { return engines_.drivers(); });
+  const std::lock_guard lock(mutex_);
+  leftovers_.swap(leftovers);
 }
 
 Result<> Controller::install_handlers() {
@@ -149,14 +163,18 @@ Result<> Controller::install_handlers() {
   return loop_.every(watchdog / 3, [this] { feed_watchdog(); });
 }
 
-// A step of the loop is a request or two, each of which ends at its timeout.
-// A worker that shows no life for much longer hangs.
+// A step of the loop is a request or two, each of which ends at its timeout,
+// and perhaps a sync of the driver, which may be slow (dnsmasq with many
+// ports). A worker that shows no life for much longer hangs.
 void Controller::feed_watchdog() {
   const auto engine = engines_.current();
   const seconds patience =
       4 * (engine->config.ironic.timeout + engine->config.inspector.timeout) +
       seconds(30);
-  if (clock_.now() - engine->feed->last_heartbeat() < patience) {
+  constexpr seconds kDriverPatience{600};
+  const auto silent = clock_.now() - engine->feed->last_heartbeat();
+  if (silent < patience ||
+      (silent < kDriverPatience && engine->host->status().busy)) {
     notify_service_manager("WATCHDOG=1");
   }
 }
@@ -193,11 +211,16 @@ void Controller::take_over(const LoadedConfig& loaded) {
     return;
   }
   config_ = loaded.config;
+  look_for_leftovers(config_);
   log::info("SIGHUP: configuration read again, {}", *done);
 }
 
 void Controller::stop() {
   if (!engines_.current()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    leftovers_.reset();
+  }
   engines_.stop_feeds();
   if (api_) api_->stop();
   // Last, because its last line tells the operator how to remove the filter.
@@ -213,7 +236,13 @@ ControllerStatus Controller::status() const {
   status.started = started_;
   status.state = engine->host->state();
   status.driver = engine->host->status();
+  status.drivers = engines_.drivers();
   std::ranges::move(engines_.notices(), std::back_inserter(status.notices));
+  const std::lock_guard lock(mutex_);
+  if (leftovers_) {
+    std::ranges::move(leftovers_->notices(),
+                      std::back_inserter(status.notices));
+  }
   return status;
 }
 

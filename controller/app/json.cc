@@ -241,6 +241,7 @@ Json status_json(const ControllerStatus& status, Origin origin,
       {"sources", Json::array()},
       {"inventory", nullptr},
       {"policy", nullptr},
+      {"drivers", status.drivers},
       {"notices", status.notices},
   };
   json["problems"] =

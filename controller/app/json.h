@@ -52,7 +52,7 @@ std::vector<std::string> problems(const ControllerStatus& status,
 
 // {"controller_running", "healthy", "problems": [...], "version", "pid",
 //  "started", "uptime",
-//  "driver": {"name", "state", "healthy", "error", "rules", "capacity",
+//  "driver": {"name", "state", "healthy", "busy", "error", "rules", "capacity",
 //             "targets": [{"name", "active", "mode", "detail"}],
 //             "notices": [...]},
 //  "sync": {"synced", "stale", "poll_interval", "full_sync_every",
@@ -62,11 +62,12 @@ std::vector<std::string> problems(const ControllerStatus& status,
 //               "last_success_age", "last_error", "last_error_at",
 //               "last_error_age"}],
 //  "inventory": {"nodes", "ports", "being_inspected"},
-//  "policy": {"allowed", "denied", "unknown"}}
-// From the filter alone `pid`, `sync`, `inventory` and what else only a
-// controller knows are null, and `healthy` is false. Where no filter is in
-// force either, only "controller_running", "healthy", "problems" and
-// "filter_in_force": false.
+//  "policy": {"allowed", "denied", "unknown"}, "drivers": [...],
+//  "notices": [...]}
+// "drivers" are all at work, "driver" is the one in force. From the filter
+// alone `pid`, `sync`, `inventory` and what else only a controller knows are
+// null, and `healthy` is false. Where no filter is in force either, only
+// "controller_running", "healthy", "problems" and "filter_in_force": false.
 Json status_json(const ControllerStatus& status, Origin origin,
                  const Instant& instant);
 

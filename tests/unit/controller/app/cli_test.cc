@@ -64,8 +64,9 @@ class CliTest : public ::testing::Test {
       backend->forget_reasons();
       return backend;
     };
-    hooks_.tear_down = [this](const Config&) -> Result<> {
+    hooks_.tear_down = [this](const Config& config) -> Result<> {
       ++tear_downs_;
+      torn_down_ = config.pxe_filter.driver;
       if (tear_down_error_) return fail(*tear_down_error_);
       return {};
     };
@@ -107,6 +108,7 @@ class CliTest : public ::testing::Test {
   std::optional<TerminalSize> terminal_;
   int runs_ = 0;
   int tear_downs_ = 0;
+  std::string torn_down_;  // the driver
   int refreshes_ = 1;
   std::string out_;
   std::string err_;
@@ -392,6 +394,45 @@ TEST_F(CliTest, TeardownWorksWithoutAController) {
   tear_down_error_ = Error("eth1: the link stays");
   EXPECT_EQ(run({"teardown"}), kExitFailure);
   EXPECT_EQ(err_, "pxegate: teardown: eth1: the link stays\n");
+}
+
+TEST_F(CliTest, TeardownOfAnotherDriverNeedsNoController) {
+  EXPECT_EQ(run({"teardown", "--driver", "noop"}), kExitSuccess);
+  EXPECT_EQ(torn_down_, "noop");
+  EXPECT_EQ(out_, "The filter of driver noop is removed.\n");
+  tear_down_error_ = Error("nft: no such tool");
+  EXPECT_EQ(run({"teardown", "--driver", "noop"}), kExitFailure);
+  EXPECT_EQ(err_, "pxegate: teardown: nft: no such tool\n");
+}
+
+TEST_F(CliTest, TeardownOfAnotherDriverLetsTheControllerGoOn) {
+  int asked = 0;
+  backend_.on_tear_down_ = [&] {
+    ++asked;
+    return Result<>();
+  };
+  start_controller();
+  EXPECT_EQ(run({"teardown", "--driver", "noop"}), kExitSuccess);
+  EXPECT_EQ(torn_down_, "noop");
+  EXPECT_EQ(asked, 0);
+  EXPECT_THAT(out_, HasSubstr("That of the running controller stays."));
+}
+
+TEST_F(CliTest, TeardownOfADriverInUseIsRefused) {
+  start_controller();
+  EXPECT_EQ(run({"teardown", "--driver", "xdp"}), kExitFailure);
+  EXPECT_THAT(err_, AllOf(HasSubstr("the running controller uses driver xdp"),
+                          HasSubstr("without --driver")));
+  // Also where it only waits to take over, or is being removed.
+  backend_.status_.drivers = {"xdp", "noop"};
+  EXPECT_EQ(run({"teardown", "--driver", "noop"}), kExitFailure);
+  EXPECT_EQ(tear_downs_, 0);
+}
+
+TEST_F(CliTest, TeardownOfAnUnknownDriverIsWrongUsage) {
+  EXPECT_EQ(run({"teardown", "--driver", "ndp"}), kExitUsage);
+  EXPECT_THAT(err_, AllOf(HasSubstr("\"ndp\""), HasSubstr("noop, xdp")));
+  EXPECT_EQ(tear_downs_, 0);
 }
 
 TEST_F(CliTest, TeardownThatTheControllerFailsAtIsNotTriedBehindItsBack) {

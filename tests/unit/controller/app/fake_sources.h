@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/app/neighbour_source.h"
 #include "controller/base/clock.h"
 #include "controller/driver/filter_driver.h"
 #include "controller/ironic/ironic_api.h"
@@ -172,6 +173,19 @@ class FakeInspector final : public InspectorApi {
   std::optional<Error> error;
   std::function<void()> before_call;
   int calls = 0;
+};
+
+class FakeNeighbours final : public NeighbourSource {
+ public:
+  EthernetNeighbours read() override {
+    ++reads;
+    return found;
+  }
+  std::vector<std::string> problems() const override { return troubles; }
+
+  EthernetNeighbours found;
+  std::vector<std::string> troubles;
+  int reads = 0;
 };
 
 // What an EnforcingDriver holds; belongs to the test.

@@ -61,7 +61,7 @@ TEST(StatusJson, TellsAHealthyController) {
       R"({"controller_running":true,"healthy":true,"problems":[],)"
       R"("version":"0.1.0","pid":4711,"started":"2026-11-21T17:00:00.000Z",)"
       R"("uptime":10800.0,"driver":{"name":"xdp","state":"initialized",)"
-      R"("healthy":true,"error":null,"rules":3,"capacity":262144,)"
+      R"("healthy":true,"busy":false,"error":null,"rules":3,"capacity":262144,)"
       R"("targets":[{"name":"eth1","active":true,"mode":"native",)"
       R"("detail":null}],"notices":[]},"sync":{"synced":true,"stale":false,)"
       R"("poll_interval":2.0,"full_sync_every":15.0,"full_sync_took":0.21,)"
@@ -73,7 +73,19 @@ TEST(StatusJson, TellsAHealthyController) {
       R"("last_success":"2026-11-21T19:59:59.000Z","last_success_age":1.0,)"
       R"("last_error":null,"last_error_at":null,"last_error_age":null}],)"
       R"("inventory":{"nodes":3,"ports":3,"being_inspected":1},)"
-      R"("policy":{"allowed":1,"denied":2,"unknown":"allow"}})");
+      R"("policy":{"allowed":1,"denied":2,"unknown":"allow"},)"
+      R"("drivers":[],"notices":[]})");
+}
+
+TEST(StatusJson, TellsWhatIsUnderWay) {
+  FakeBackend backend;
+  backend.status_.driver.busy = true;
+  backend.status_.drivers = {"xdp", "iptables"};
+  backend.status_.notices = {"driver iptables waits"};
+  const Json json = status_json(backend.status(), Origin::kController, kNow);
+  EXPECT_EQ(json["driver"]["busy"], true);
+  EXPECT_THAT(json["drivers"], ElementsAre("xdp", "iptables"));
+  EXPECT_THAT(json["notices"], ElementsAre("driver iptables waits"));
 }
 
 TEST(StatusJson, FromTheFilterAloneIsNeverHealthy) {
@@ -113,6 +125,41 @@ TEST(Problems, NameTheSourceThatFails) {
                   "ago: ironic (http://192.0.2.1:6385) failed 12 requests in "
                   "a row, last: GET /v1/nodes: 401; check that it runs and "
                   "answers there, and the credentials in [ironic]"));
+}
+
+// A second port of the active node is behind InfiniBand, and its neighbour
+// address is that of the port being inspected.
+TEST(PolicyJson, OfSeveralPortsWithAnAddressTheOneThatDecidesIsTold) {
+  FakeBackend backend;
+  const auto guid = HardwareAddress::infiniband({0, 2, 0xc9, 3, 0, 0, 0, 1});
+  PolicyInForce policy = backend.policy();
+  Inventory inventory = *policy.inventory;
+  Port port = make_port("port-ib", "", "52:54:00:00:00:77");
+  for (const auto& [address, each] : inventory.ports()) {
+    const auto why = explain(address, inventory, policy.options);
+    if (why.rule == Rule::kNotInspected) port.node_uuid = each.node_uuid;
+  }
+  ASSERT_FALSE(port.node_uuid.empty());
+  port.guid = guid;
+  inventory.add_ports({port});
+  inventory.set_ethernet_neighbours(
+      {{mac("52:54:00:00:00:0a"), guid}, {mac("52:54:00:00:00:78"), guid}});
+  policy.policy =
+      std::make_shared<const Policy>(compute_policy(inventory, policy.options));
+  policy.inventory = std::make_shared<const Inventory>(inventory);
+
+  const Json taken = address_json(mac("52:54:00:00:00:0a"), policy, nullptr,
+                                  Origin::kController, kNow);
+  EXPECT_EQ(taken["verdict"], "deny");
+  EXPECT_EQ(taken["rule"], "not_inspected");
+  EXPECT_EQ(taken["port_uuid"], "port-ib");
+  const Json own = address_json(mac("52:54:00:00:00:78"), policy, nullptr,
+                                Origin::kController, kNow);
+  EXPECT_EQ(own["known"], true);
+  EXPECT_EQ(own["port_uuid"], "port-ib");
+  const Json listed = whole_policy(policy, Origin::kController);
+  EXPECT_EQ(listed["entries"][0]["address"], "52:54:00:00:00:0a");
+  EXPECT_EQ(listed["entries"][0]["port_uuid"], "port-ib");
 }
 
 TEST(PolicyJson, ListsEveryEntryWithItsRule) {

@@ -33,9 +33,9 @@ class SyncLoopFixture {
   }
 
   void start() {
-    loop_ = std::make_unique<SyncLoop>(options_, ironic_,
-                                       with_inspector_ ? &inspector_ : nullptr,
-                                       host_, clock_, [] { return 0; });
+    loop_ = std::make_unique<SyncLoop>(
+        options_, ironic_, with_inspector_ ? &inspector_ : nullptr, host_,
+        clock_, [] { return 0; }, with_neighbours_ ? &neighbours_ : nullptr);
   }
 
   // Runs what falls due until `duration` has passed.
@@ -93,6 +93,8 @@ class SyncLoopFixture {
   FilterHost host_{std::make_unique<EnforcingDriver>(filter_, clock_)};
   SyncLoopOptions options_;
   bool with_inspector_;
+  FakeNeighbours neighbours_;
+  bool with_neighbours_ = false;
   std::unique_ptr<SyncLoop> loop_;
   std::optional<Result<SyncOutcome>> answer_;
 };

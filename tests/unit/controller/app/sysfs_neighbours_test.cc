@@ -29,8 +29,7 @@ constexpr const char* kSecond =
 class SysfsNeighboursTest : public ::testing::Test {
  protected:
   std::filesystem::path file_of(const std::string& interface) const {
-    return root_.path() / "class/net" / interface /
-           "eth/neighs";
+    return root_.path() / "class/net" / interface / "eth/neighs";
   }
   void write(const std::string& interface, const std::string& text) const {
     std::filesystem::create_directories(file_of(interface).parent_path());
