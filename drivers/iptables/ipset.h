@@ -62,8 +62,10 @@ class IpsetStore {
   // Destroys those of the two that are there and not `in_use`. The error says
   // which is left.
   Result<> destroy_unused(std::string_view in_use);
-  // The next destroy_unused() has nothing to do.
+  // Whether destroy_unused() would find nothing; abandon() says that a set is
+  // no longer in use.
   bool clean() const { return clean_; }
+  void abandon() { clean_ = false; }
 
  private:
   const std::string first_;

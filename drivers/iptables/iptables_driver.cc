@@ -136,6 +136,7 @@ Result<State> IptablesDriver::enforce(const std::optional<ChainBody>& wanted) {
     }
     if (set) {
       enforced_ = target;
+      if (!set_in_use_.empty() && set_in_use_ != *set) sets_.abandon();
       set_in_use_ = *set;
       in_force_ = true;
       tidy_sets();

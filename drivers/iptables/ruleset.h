@@ -31,9 +31,9 @@ struct FilterPlace {
 // whom it does not hold for.
 struct ChainBody {
   Verdict unknown = Verdict::kDeny;
-  std::vector<MacAddress> exceptions;  // sorted, no duplicates
+  std::vector<MacAddress> exceptions = {};  // sorted, no duplicates
   // The ipset that holds the exceptions; empty: one rule for each.
-  std::string set;
+  std::string set = {};
   // REJECT, as ironic-inspector closes DHCP, is read and never written: a
   // DHCP client does not hear the ICMP error, which would go to 0.0.0.0.
   bool rejects = false;

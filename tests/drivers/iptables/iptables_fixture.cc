@@ -133,6 +133,9 @@ std::vector<PolicyRule> many(std::uint32_t first, std::uint32_t count,
 Result<CommandOutput> BackendRunner::run(const Command& command) {
   names_.push_back(command.argv.at(0));
   if (before) before(command);
+  if (command.argv[0] == "ipset" && !with_ipset) {
+    return fail("cannot run ipset", ErrorCode::kNotFound);
+  }
   Command real = command;
   const std::string& name = command.argv[0];
   for (const std::string family : {"iptables", "ip6tables"}) {

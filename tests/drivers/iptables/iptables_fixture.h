@@ -56,7 +56,8 @@ MATCHER_P2(FailsWith, code, text, "") {
 }
 
 // Runs programs of one backend, whatever the machine's alternatives say, and
-// notes what it ran.
+// notes what it ran. ipset is not found unless asked for, so that what the
+// chain looks like does not depend on the kernel.
 class BackendRunner final : public CommandRunner {
  public:
   explicit BackendRunner(std::string backend) : backend_(std::move(backend)) {}
@@ -67,6 +68,7 @@ class BackendRunner final : public CommandRunner {
   std::vector<std::string> take_names() { return std::exchange(names_, {}); }
   // Called before each program that starts.
   std::function<void(const Command&)> before;
+  bool with_ipset = false;
 
  private:
   const std::string backend_;

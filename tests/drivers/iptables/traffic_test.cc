@@ -10,11 +10,13 @@
 namespace pxegate::testing {
 namespace {
 
+// Sets are used where the kernel has them.
 class IptablesTrafficTest : public IptablesTest {
  protected:
   void SetUp() override {
     IptablesTest::SetUp();
     if (IsSkipped() || HasFatalFailure()) return;
+    runner_->with_ipset = true;
     auto wire = DhcpWire::open(GetParam().version);
     ASSERT_THAT(wire, Succeeds());
     wire_.emplace(std::move(*wire));
