@@ -16,7 +16,7 @@
 #include "controller/app/control_api.h"
 #include "controller/app/control_client.h"
 #include "controller/app/json.h"
-#include "controller/app/table.h"
+#include "controller/app/text_table.h"
 #include "controller/base/mac_address.h"
 
 namespace pxegate {
@@ -133,7 +133,7 @@ class Session {
     const auto registry = hooks_.drivers(config);
     if (!registry) return failed(registry.error(), kExitUsage);
     Json json = {{"drivers", Json::array()}};
-    Table table({{"NAME"}, {"CONFIGURED"}, {"ORIGIN"}, {"SUMMARY"}});
+    TextTable table({{"NAME"}, {"CONFIGURED"}, {"ORIGIN"}, {"SUMMARY"}});
     for (const DriverEntry& entry : registry->entries()) {
       const bool configured = entry.name == config.pxe_filter.driver;
       json["drivers"].push_back({{"name", entry.name},

@@ -142,7 +142,7 @@ Result<> Controller::start() {
 
 void Controller::look_for_leftovers(const Config& config) {
   auto leftovers = std::make_unique<Leftovers>(
-      builtin_driver_entries(config), [this] { return engines_.drivers(); });
+      builtin_drivers(config), [this] { return engines_.drivers(); });
   const std::lock_guard lock(mutex_);
   leftovers_.swap(leftovers);
 }

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "controller/app/feed.h"
+#include "controller/app/engine_feed.h"
 #include "controller/config/config.h"
 #include "controller/driver/filter_host.h"
 
@@ -21,7 +21,7 @@ struct Engine {
   const std::string driver;
   Config config;  // belongs to the thread that reloads
   std::unique_ptr<FilterHost> host;
-  std::unique_ptr<Feed> feed;  // refers to the host, so it goes first
+  std::unique_ptr<EngineFeed> feed;  // refers to the host, so it goes first
 };
 
 }  // namespace pxegate

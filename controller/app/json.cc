@@ -8,7 +8,7 @@
 #include <array>
 #include <utility>
 
-#include "controller/app/table.h"
+#include "controller/app/text_table.h"
 #include "controller/base/text.h"
 
 namespace pxegate {

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "controller/app/table.h"
+#include "controller/app/text_table.h"
 
 namespace pxegate {
 namespace {
@@ -189,19 +189,19 @@ std::string reason_sentence(const Json& address) {
       mac, verdict, known);
 }
 
-Table clients_table(const Json& clients, std::size_t limit) {
-  using enum Table::Align;
-  Table table({{"MAC", kLeft, false},
-               {"NODE", kLeft, false},
-               {"RELAY", kLeft, false},
-               {"VERDICT", kLeft, false},
-               {"REASON", kLeft, false},
-               {"COUNT", kRight, false},
-               {"AGE", kRight, false},
-               {"ARCH", kLeft, false},
-               {"TYPE", kLeft, true},
-               {"INTERFACE", kLeft, true},
-               {"VLAN", kLeft, true}});
+TextTable clients_table(const Json& clients, std::size_t limit) {
+  using enum TextTable::Align;
+  TextTable table({{"MAC", kLeft, false},
+                   {"NODE", kLeft, false},
+                   {"RELAY", kLeft, false},
+                   {"VERDICT", kLeft, false},
+                   {"REASON", kLeft, false},
+                   {"COUNT", kRight, false},
+                   {"AGE", kRight, false},
+                   {"ARCH", kLeft, false},
+                   {"TYPE", kLeft, true},
+                   {"INTERFACE", kLeft, true},
+                   {"VLAN", kLeft, true}});
   for (const Json& client : list(clients, {"clients"})) {
     if (table.size() == limit) break;
     const auto age = number(client, {"age"});
@@ -217,11 +217,11 @@ Table clients_table(const Json& clients, std::size_t limit) {
 }
 
 std::string relays_table(const Json& clients) {
-  using enum Table::Align;
-  Table table({{"RELAY", kLeft, false},
-               {"ALLOWED", kRight, false},
-               {"DROPPED", kRight, false},
-               {"AGE", kRight, false}});
+  using enum TextTable::Align;
+  TextTable table({{"RELAY", kLeft, false},
+                   {"ALLOWED", kRight, false},
+                   {"DROPPED", kRight, false},
+                   {"AGE", kRight, false}});
   for (const Json& relay : list(clients, {"relays"})) {
     const auto age = number(relay, {"age"});
     table.add(
@@ -232,10 +232,10 @@ std::string relays_table(const Json& clients) {
 }
 
 std::string counters_table(const Json& clients) {
-  using enum Table::Align;
-  Table table({{"VERDICT", kLeft, false},
-               {"REASON", kLeft, false},
-               {"REQUESTS", kRight, false}});
+  using enum TextTable::Align;
+  TextTable table({{"VERDICT", kLeft, false},
+                   {"REASON", kLeft, false},
+                   {"REQUESTS", kRight, false}});
   for (const Json& counter : list(clients, {"counters"})) {
     const std::uint64_t packets = count(counter, {"packets"});
     if (packets == 0) continue;
@@ -365,12 +365,12 @@ std::string policy_view(const Json& policy) {
     out += "; as of " + ago(policy, {"age"});
   }
   out += "\n";
-  using enum Table::Align;
-  Table table({{"ADDRESS", kLeft, false},
-               {"VERDICT", kLeft, false},
-               {"RULE", kLeft, false},
-               {"NODE", kLeft, false},
-               {"STATE", kLeft, false}});
+  using enum TextTable::Align;
+  TextTable table({{"ADDRESS", kLeft, false},
+                   {"VERDICT", kLeft, false},
+                   {"RULE", kLeft, false},
+                   {"NODE", kLeft, false},
+                   {"STATE", kLeft, false}});
   for (const Json& entry : list(policy, {"entries"})) {
     table.add({text(entry, {"address"}), text(entry, {"verdict"}),
                text(entry, {"rule"}), node_name(at(entry, {"node"})),

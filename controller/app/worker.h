@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "controller/app/feed.h"
+#include "controller/app/engine_feed.h"
 #include "controller/app/neighbour_source.h"
 #include "controller/app/sources.h"
 #include "controller/app/sync_loop.h"
@@ -24,7 +24,7 @@ namespace pxegate {
 
 // The thread that runs the sync loop. Its requests to Ironic block, so it is
 // apart from the thread that serves signals and the watchdog.
-class Worker final : public Feed {
+class Worker final : public EngineFeed {
  public:
   // What happened, told from any thread: do little, and do not call
   // back.

@@ -161,7 +161,7 @@ class ScriptedDriver final : public FilterDriver {
   bool locked_ = false;
 };
 
-class FakeFeed final : public Feed {
+class FakeFeed final : public EngineFeed {
  public:
   FakeFeed(FilterHost& host, std::shared_ptr<const Inventory> adopted,
            std::function<void()> told)

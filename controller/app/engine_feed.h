@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef PXEGATE_CONTROLLER_APP_FEED_H_
-#define PXEGATE_CONTROLLER_APP_FEED_H_
+#ifndef PXEGATE_CONTROLLER_APP_ENGINE_FEED_H_
+#define PXEGATE_CONTROLLER_APP_ENGINE_FEED_H_
 
 #include <chrono>
 
@@ -14,9 +14,9 @@ namespace pxegate {
 // What keeps a driver in step with Ironic, in a thread of its own. Calls are
 // thread-safe, but for start(), stop() and the destructor, which belong to one
 // thread.
-class Feed {
+class EngineFeed {
  public:
-  virtual ~Feed() = default;  // as stop()
+  virtual ~EngineFeed() = default;  // as stop()
 
   virtual void start() = 0;
   // Ends requests under way and joins. Waiting sync() calls get kCancelled.
@@ -41,4 +41,4 @@ class Feed {
 
 }  // namespace pxegate
 
-#endif  // PXEGATE_CONTROLLER_APP_FEED_H_
+#endif  // PXEGATE_CONTROLLER_APP_ENGINE_FEED_H_

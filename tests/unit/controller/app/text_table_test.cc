@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/app/table.h"
+#include "controller/app/text_table.h"
 
 #include <gtest/gtest.h>
 
@@ -37,8 +37,8 @@ TEST(AgeText, UsesTheUnitThatReadsBest) {
   EXPECT_EQ(age_text(std::numeric_limits<double>::quiet_NaN()), "0.0 s");
 }
 
-TEST(Table, AlignsColumnsWithoutTrailingBlanks) {
-  Table table({{"NAME"}, {"COUNT", Table::Align::kRight}, {"NOTE"}});
+TEST(TextTable, AlignsColumnsWithoutTrailingBlanks) {
+  TextTable table({{"NAME"}, {"COUNT", TextTable::Align::kRight}, {"NOTE"}});
   table.add({"a", "7", "first"});
   table.add({"longer", "12345", ""});
   EXPECT_EQ(table.render(),
@@ -47,8 +47,9 @@ TEST(Table, AlignsColumnsWithoutTrailingBlanks) {
             "longer  12345  -\n");
 }
 
-TEST(Table, LeavesOutAnOptionalColumnThatIsEmptyThroughout) {
-  Table table({{"NAME"}, {"VLAN", Table::Align::kLeft, true}, {"LAST"}});
+TEST(TextTable, LeavesOutAnOptionalColumnThatIsEmptyThroughout) {
+  TextTable table(
+      {{"NAME"}, {"VLAN", TextTable::Align::kLeft, true}, {"LAST"}});
   table.add({"a", "", "x"});
   EXPECT_EQ(table.render(), "NAME  LAST\na     x\n");
   table.add({"b", "100", "y"});

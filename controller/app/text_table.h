@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef PXEGATE_CONTROLLER_APP_TABLE_H_
-#define PXEGATE_CONTROLLER_APP_TABLE_H_
+#ifndef PXEGATE_CONTROLLER_APP_TEXT_TABLE_H_
+#define PXEGATE_CONTROLLER_APP_TEXT_TABLE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -23,7 +23,7 @@ std::string age_text(double seconds);
 
 // Text in aligned columns under a header, two spaces apart, without trailing
 // blanks. Cells are made printable(); an empty one shows as "-".
-class Table {
+class TextTable {
  public:
   enum class Align { kLeft, kRight };
   struct Column {
@@ -33,7 +33,7 @@ class Table {
     bool optional = false;
   };
 
-  explicit Table(std::vector<Column> columns);
+  explicit TextTable(std::vector<Column> columns);
 
   // As many cells as there are columns.
   void add(std::vector<std::string> cells);
@@ -50,4 +50,4 @@ class Table {
 
 }  // namespace pxegate
 
-#endif  // PXEGATE_CONTROLLER_APP_TABLE_H_
+#endif  // PXEGATE_CONTROLLER_APP_TEXT_TABLE_H_

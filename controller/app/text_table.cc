@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/app/table.h"
+#include "controller/app/text_table.h"
 
 #include <fmt/format.h>
 
@@ -49,15 +49,16 @@ std::string age_text(double seconds) {
   return fmt::format("{:.0f} d", std::floor(seconds / kDay));
 }
 
-Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
+TextTable::TextTable(std::vector<Column> columns)
+    : columns_(std::move(columns)) {}
 
-void Table::add(std::vector<std::string> cells) {
+void TextTable::add(std::vector<std::string> cells) {
   cells.resize(columns_.size());
   for (std::string& cell : cells) cell = printable(cell);
   rows_.push_back(std::move(cells));
 }
 
-std::string Table::render() const {
+std::string TextTable::render() const {
   std::vector<std::size_t> widths;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     std::size_t width = 0;
