@@ -56,7 +56,7 @@ std::shared_ptr<CommandRunner> system_runner() {
 
 }  // namespace
 
-std::vector<DriverEntry> builtin_driver_entries(const Config& config) {
+std::vector<DriverEntry> builtin_drivers(const Config& config) {
   return {
       {.name = "dnsmasq",
        .summary = "tells dnsmasq whom to ignore, one file per address",

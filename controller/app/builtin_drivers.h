@@ -4,8 +4,6 @@
 
 #include <vector>
 
-#include "controller/app/drivers.h"
-#include "controller/base/result.h"
 #include "controller/config/config.h"
 #include "controller/driver/registry.h"
 
@@ -13,11 +11,7 @@ namespace pxegate {
 
 // The drivers that this program brings along, each of which takes its options
 // from `config`, by value.
-std::vector<DriverEntry> builtin_driver_entries(const Config& config);
-
-inline Result<DriverRegistry> builtin_drivers(const Config& config) {
-  return available_drivers(config);
-}
+std::vector<DriverEntry> builtin_drivers(const Config& config);
 
 }  // namespace pxegate
 

@@ -49,7 +49,7 @@ DriverEntry plugin_entry(const PluginFile& plugin, const Config& config) {
 }  // namespace
 
 Result<DriverRegistry> available_drivers(const Config& config) {
-  std::vector<DriverEntry> entries = builtin_driver_entries(config);
+  std::vector<DriverEntry> entries = builtin_drivers(config);
   std::vector<BrokenDriver> broken;
   const std::string& directory = config.pxe_filter.plugin_dir;
   auto plugins = list_plugins(directory);

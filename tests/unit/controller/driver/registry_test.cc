@@ -88,6 +88,45 @@ TEST(DriverRegistry, ADriverThatCannotBeMadeIsItsOwnError) {
   EXPECT_EQ(driver.error().code(), ErrorCode::kPermission);
 }
 
+TEST(DriverRegistry, AnUnknownNameIsToldWhereElseDriversCouldBe) {
+  const auto registry = DriverRegistry::make({}, {}, "look behind the sofa");
+  ASSERT_TRUE(registry);
+  const auto known = registry->check("alpha");
+  ASSERT_FALSE(known);
+  EXPECT_THAT(known.error().message(), HasSubstr("look behind the sofa"));
+}
+
+TEST(DriverRegistry, ABrokenDriverIsInvalidAndItsProblemIsTheError) {
+  const auto registry =
+      DriverRegistry::make({}, {{"alpha", "/p/alpha.so", "it is torn"}});
+  ASSERT_TRUE(registry);
+  EXPECT_EQ(registry->broken().size(), 1U);
+  EXPECT_TRUE(registry->entries().empty());
+  const auto driver = registry->create("alpha");
+  ASSERT_FALSE(driver);
+  EXPECT_EQ(driver.error().code(), ErrorCode::kInvalid);
+  EXPECT_THAT(driver.error().message(), HasSubstr("it is torn"));
+}
+
+TEST(DriverRegistry, ABrokenDriverDoesNotStandInForOneOfItsName) {
+  FakeDriverScript script;
+  const auto registry = DriverRegistry::make(
+      {entry("alpha", "built-in", script)}, {{"alpha", "/p/alpha.so", "torn"}});
+  ASSERT_TRUE(registry);
+  EXPECT_TRUE(registry->check("alpha"));
+  EXPECT_TRUE(registry->create("alpha"));
+}
+
+TEST(DriverRegistry, CheckingANameMakesNoDriver) {
+  const auto registry =
+      DriverRegistry::make({{"alpha", "a driver", "built-in",
+                             []() -> Result<std::unique_ptr<FilterDriver>> {
+                               return fail("made");
+                             }}});
+  ASSERT_TRUE(registry);
+  EXPECT_TRUE(registry->check("alpha"));
+}
+
 TEST(DriverRegistry, WithoutDriversEveryNameIsUnknown) {
   const auto registry = DriverRegistry::make({});
   ASSERT_TRUE(registry);
