@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "controller/app/builtin_drivers.h"
+#include "controller/app/drivers.h"
 #include "controller/base/log.h"
 #include "controller/config/load_config.h"
 #include "controller/config/policy_options.h"
@@ -61,7 +61,7 @@ Result<nlohmann::json> measure(const std::string& file, std::uint32_t ports) {
   const auto loaded = load_config({.files = {file}, .dir = {}});
   if (!loaded) return fail(loaded.error());
   const Config& config = loaded->config;
-  auto registry = builtin_drivers(config);
+  auto registry = available_drivers(config);
   if (!registry) return fail(registry.error());
   auto driver = registry->create(config.pxe_filter.driver);
   if (!driver) return fail(driver.error());

@@ -36,6 +36,7 @@ class Site:
         self.socket = path / "pxegate.sock"
         self.ironic = "http://127.0.0.1:9"
         self.config = path / "pxegate.conf"
+        self.prefix = []  # of every command, as nsenter
 
     def add(self, name, under=None):
         """Puts NAME.so of the zoo into the plugin folder."""
@@ -51,6 +52,7 @@ class Site:
         return target
 
     def configure(self, driver, **options):
+        """`options` stand in the section of the driver's name."""
         section = "".join(f"{key} = {value}\n" for key, value in options.items())
         self.config.write_text(
             f"[pxe_filter]\ndriver = {driver}\nplugin_dir = {self.plugin_dir}\n"
@@ -59,7 +61,7 @@ class Site:
             encoding="utf-8")
 
     def argv(self, command):
-        return [BINARY, "--config-file", self.config, *command]
+        return [*self.prefix, BINARY, "--config-file", self.config, *command]
 
     @property
     def environment(self):
@@ -92,10 +94,10 @@ class Site:
 
 
 @contextlib.contextmanager
-def fake_ironic():
+def fake_ironic(prefix=()):
     """The URL of an Ironic with one node, which is active."""
     with subprocess.Popen(
-        ["/usr/bin/python3", ROOT / "tests/support/fake_ironic.py",
+        [*prefix, "/usr/bin/python3", ROOT / "tests/support/fake_ironic.py",
          "--nodes", "1", "--ports", "1"],
         stdout=subprocess.PIPE, text=True) as process:
         try:
