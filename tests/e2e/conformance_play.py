@@ -132,7 +132,7 @@ class Play:
                 controller.kill()
                 self._configure({})
                 torn_down = controller.cli("teardown", check=False)
-            assert torn_down.returncode == 0, torn_down.stderr
+            assert torn_down.returncode == 0, f"teardown: {torn_down}"
         return self._results
 
     def _act(self) -> None:
