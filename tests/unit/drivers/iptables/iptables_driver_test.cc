@@ -99,6 +99,20 @@ TEST_F(IptablesDriverTest, AFewMachinesChangeInTheSetThatIsInUse) {
       ElementsAre("iptables-save", "ipset save gate-4a", "ipset restore"));
 }
 
+// If it fails half-way, nobody is let in who is not meant to be.
+TEST_F(IptablesDriverTest, InASetWhoIsToBeDeniedChangesFirst) {
+  auto driver = started();
+  sync(*driver, machines(0, 3, kDeny, kAllow));
+  sync(*driver, machines(1, 4, kDeny, kAllow));
+  EXPECT_EQ(firewall_->commands.back().input,
+            "add gate-4a 02:00:00:00:00:03\ndel gate-4a 02:00:00:00:00:00\n");
+  driver = started();
+  sync(*driver, machines(0, 3, kAllow, kDeny));
+  sync(*driver, machines(1, 4, kAllow, kDeny));
+  EXPECT_EQ(firewall_->commands.back().input,
+            "del gate-4b 02:00:00:00:00:00\nadd gate-4b 02:00:00:00:00:03\n");
+}
+
 TEST_F(IptablesDriverTest, AnUnchangedSetIsReadBackAndNothingMore) {
   auto driver = started();
   sync(*driver, machines(0, 9, kDeny, kAllow));
