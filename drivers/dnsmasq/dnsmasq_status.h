@@ -17,7 +17,7 @@ struct ReaderFacts {
   bool vouched = false;  // proved to know all that was written
   std::size_t unread = 0;
   std::uint64_t changes = 0;  // files it was made to read since it started
-  std::string barred;         // why it cannot read the directory, or empty
+  std::string barred = {};    // why it cannot read the directory, or empty
 };
 
 struct DnsmasqFacts {

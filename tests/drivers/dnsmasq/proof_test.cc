@@ -94,7 +94,7 @@ TEST_F(DnsmasqProofTest, ARestartedDnsmasqIsVouchedForAtOnce) {
 }
 
 TEST_F(DnsmasqProofTest, ADnsmasqMayBeRestartedAtAnyMoment) {
-  auto driver = started(snapshot(many(1000, kDeny)));
+  auto driver = started(snapshot(many(500, kDeny)));
   std::atomic<bool> done = false;
   std::thread restarts([&] {
     while (!done) {
@@ -102,10 +102,10 @@ TEST_F(DnsmasqProofTest, ADnsmasqMayBeRestartedAtAnyMoment) {
       std::this_thread::sleep_for(30ms);
     }
   });
-  PolicyRules opened = many(1000, kDeny);
+  PolicyRules opened = many(500, kDeny);
   for (std::size_t i = 0; i < opened.size(); i += 2) opened[i].second = kAllow;
-  for (int round = 0; round < 10; ++round) {
-    static_cast<void>(driver->sync(snapshot(many(1000, kDeny))));
+  for (int round = 0; round < 4; ++round) {
+    static_cast<void>(driver->sync(snapshot(many(500, kDeny))));
     static_cast<void>(driver->sync(snapshot(opened)));
   }
   done = true;
