@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from plugin_site import PATIENCE, PLUGINS, Site, fake_ironic, wait_for
+from plugin_site import BINARY, PATIENCE, PLUGINS, Site, fake_ironic, wait_for
 
 EXIT_FAILURE, EXIT_USAGE = 1, 2
 ELF_HEADER_SIZE = 64
@@ -65,11 +65,11 @@ def test_what_is_made_for_another_pxegate_is_refused_unexecuted(site, name):
     assert not site.marker.exists()
 
 
-def test_the_marker_of_the_zoo_works(site):
-    # Else the test above would show nothing.
-    subprocess.run(["/usr/bin/python3", "-c",
-                    f"import ctypes; ctypes.CDLL('{PLUGINS}/zoo/no_note.so')"],
-                   env=site.environment, check=True)
+def test_the_marker_is_made_by_a_plugin_that_is_loaded(site):
+    # Else the tests above would show nothing.
+    site.add("plain")
+    site.configure("plain")
+    site.pxegate("status")
     assert site.marker.exists()
 
 
@@ -206,6 +206,17 @@ def test_no_plugin_folder_is_no_problem(site):
     assert done.returncode == 0 and "UNUSABLE" not in done.stdout
 
 
+def test_the_program_exports_what_drivers_build_on_and_nothing_else():
+    # What it exports takes the place of what a plugin calls the same.
+    symbols = subprocess.run(["nm", "-DC", "--defined-only", BINARY], text=True,
+                             check=True, stdout=subprocess.PIPE).stdout
+    for shared in ["pxegate::log::write(", "pxegate::apply(", "pxegate::quoted"]:
+        assert shared in symbols
+    for private in ["pxegate::SyncLoop::", "pxegate::make_xdp_driver",
+                    "pxegate::Table::", "CLI::App::"]:
+        assert private not in symbols
+
+
 # --- refused when it is loaded
 
 UNLOADABLE = {
@@ -243,6 +254,23 @@ def test_a_factory_that_makes_no_driver_ends_in_an_error(site, how):
         ran = site.pxegate(command)
         assert ran.returncode in (EXIT_FAILURE, EXIT_USAGE)
         assert str(path) in ran.stderr and FACTORY[how] in ran.stderr
+
+
+def test_a_plugin_that_was_replaced_takes_a_restart(site):
+    # The old code would run, under the new one's name.
+    site.add("plain")
+    site.configure("plain")
+    with site.running() as (process, log):
+        wait_for(lambda: "runs: driver plain" in log(), "it runs")
+        new = site.add("plain2", under="new")
+        new.rename(site.plugin_dir / "plain.so")
+        site.configure("plain", option="changed")
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "SIGHUP: " in log(), "the reload is answered")
+        assert "was replaced" in log() and "restart pxegate" in log()
+        assert process.poll() is None
+    with site.running() as (process, log):
+        wait_for(lambda: "runs: driver plain" in log(), "the new one runs")
 
 
 # --- goes wrong while it runs
