@@ -158,6 +158,10 @@ Result<> Controller::install_handlers() {
   if (auto added = loop_.on_signal(SIGHUP, [this] { reload(); }); !added) {
     return added;
   }
+  constexpr std::chrono::milliseconds kTick{500};
+  if (auto added = loop_.every(kTick, [this] { engines_.tick(); }); !added) {
+    return added;
+  }
   const microseconds watchdog = watchdog_period();
   if (watchdog.count() == 0) return {};
   return loop_.every(watchdog / 3, [this] { feed_watchdog(); });

@@ -12,8 +12,8 @@ namespace pxegate {
 //
 // - SIGHUP reads `sources` again. A configuration that cannot be used is
 //   logged and the one in force stays. The driver and the connections are made
-//   anew only where their settings changed; another driver takes over with its
-//   first complete sync (engines.h). [api] is read at the start only.
+//   anew only where their settings changed; another driver takes over once it
+//   has synced and is healthy (engines.h). [api] is read at the start only.
 // - READY=1 goes to the service manager after the first complete sync,
 //   WATCHDOG=1 as long as the sync loop makes progress.
 // - A driver that cannot be initialized at the start ends the controller:

@@ -20,6 +20,10 @@ std::string hindrance(const Engine& candidate) {
   for (const SourceStatus& source : status.sources) {
     if (source.consecutive_failures > 0) return source.last_error;
   }
+  if (!candidate.feed->synced()) return {};
+  for (const DriverTarget& target : candidate.host->status().targets) {
+    if (!target.active) return target.name + ": " + target.detail;
+  }
   return {};
 }
 
@@ -102,8 +106,18 @@ Result<> Engines::begin() {
 void Engines::first_sync(const std::weak_ptr<Engine>& engine) {
   const EnginePtr synced = engine.lock();
   if (!synced) return;
-  if (synced == candidate()) promote();
-  if (synced == current() && hooks_.synced) hooks_.synced();
+  if (synced == candidate()) {
+    tick();
+  } else if (synced == current() && hooks_.synced) {
+    hooks_.synced();
+  }
+}
+
+void Engines::tick() {
+  const EnginePtr waiting = candidate();
+  if (!waiting || !waiting->feed->synced()) return;
+  // One that filters nothing yet would leave the network open.
+  if (waiting->host->status().healthy) promote();
 }
 
 // ---- another configuration ----
@@ -174,8 +188,8 @@ Result<std::string> Engines::begin_swap(const Config& config) {
   set(current(), engine);
   if (auto fed = feed(engine); !fed) log::error("{}", fed.error().message());
   return fmt::format(
-      "driver {} takes over with its first complete sync; until then {} stays "
-      "in force",
+      "driver {} takes over once it has synced and is healthy; until then {} "
+      "stays in force",
       name, old);
 }
 
@@ -190,6 +204,7 @@ void Engines::promote() {
   }
   log::info("driver {} has taken over from {}", next->driver, old->driver);
   retire(old);
+  if (hooks_.synced) hooks_.synced();
 }
 
 void Engines::drop_candidate() {
@@ -358,7 +373,7 @@ std::vector<std::string> Engines::notices() const {
   if (waiting) {
     const std::string problem = hindrance(*waiting);
     notices.push_back(fmt::format(
-        "driver {} waits for its first complete sync to take over{}{}",
+        "driver {} takes over once it has synced and is healthy{}{}",
         waiting->driver, problem.empty() ? "" : ": ", problem));
   }
   return notices;

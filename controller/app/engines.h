@@ -17,11 +17,12 @@ namespace pxegate {
 // The engine in force, and the change to another one on a running system.
 //
 // Another driver becomes a *candidate*: it is made ready, closed, and fed,
-// while the one in force goes on. With the candidate's first complete sync it
-// takes over, and only then the old one is removed. So at every instant a
-// filter is in force that Ironic's news reach, and a request passes only where
-// both let it. A candidate that cannot be made, or made ready, changes
-// nothing; one whose first sync keeps failing waits, and the old one with it.
+// while the one in force goes on. When the candidate has had its first complete
+// sync and is healthy, it takes over, and only then the old one is removed. So
+// at every instant a filter is in force that Ironic's news reach, and a request
+// passes only where both let it. A candidate that cannot be made, or made
+// ready, changes nothing; one whose first sync keeps failing, or that filters
+// nothing yet (its interface is missing), waits, and the old one with it.
 //
 // A driver that stays the same and only gets other options cannot be there
 // twice: the old one lets go, what it enforced stays, and the new one takes it
@@ -43,7 +44,8 @@ class Engines {
     // EventLoop's on_readable() and ignore().
     std::function<Result<>(int fd, std::function<void()>)> watch;
     std::function<void(int fd)> ignore;
-    // An engine in force has synced for the first time.
+    // The engine in force has synced for the first time, or another that has
+    // is in force now.
     std::function<void()> synced;
   };
 
@@ -60,6 +62,9 @@ class Engines {
   // Makes `config` what holds. Returns, as a clause for the log, what was done
   // about it. On an error the engine in force is as before.
   Result<std::string> reload(const Config& config);
+
+  // To be called now and then: a candidate may have become healthy.
+  void tick();
 
   // The end, in two steps: no more syncs, and then each driver leaves behind
   // what its on_exit setting says. A candidate is shut down too, not removed:

@@ -101,6 +101,7 @@ struct Script {
   std::atomic<bool> initialize_fails = false;
   std::atomic<bool> conflicts = false;
   std::atomic<bool> sync_fails = false;
+  std::atomic<bool> filters_nothing = false;  // as without its interface
   std::atomic<int> tear_downs_to_fail = 0;
   std::atomic<int> tear_downs = 0;
   std::atomic<int> alive = 0;  // instances that hold the lock
@@ -128,7 +129,8 @@ class ScriptedDriver final : public FilterDriver {
   }
   Result<SyncReport> sync(const Snapshot& desired) override {
     if (script_.sync_fails) return fail("kernel says no");
-    host_.install(place_, *desired.policy);
+    host_.install(place_, script_.filters_nothing ? Policy({}, Verdict::kAllow)
+                                                  : *desired.policy);
     return SyncReport{};
   }
   void reset() noexcept override { unlock(); }
@@ -148,7 +150,12 @@ class ScriptedDriver final : public FilterDriver {
   }
   int wake_fd() const override { return script_.made; }
   bool woken() override { return true; }
-  DriverStatus status() const override { return {}; }
+  DriverStatus status() const override {
+    DriverStatus status;
+    status.healthy = !script_.filters_nothing;
+    status.targets = {{"eth1", status.healthy, {}, "no such interface"}};
+    return status;
+  }
 
  private:
   void unlock() {
@@ -414,7 +421,7 @@ TEST_F(EnginesTest, AMoveInOnesOwnWayIsRefused) {
   EXPECT_EQ(scripts_["xdp"].made, 1);
 }
 
-TEST_F(EnginesTest, TheOneInForceIsToldFirst) {
+TEST_F(EnginesTest, WhoeverIsInForceAndHasSyncedIsTold) {
   start_in_force(config("xdp"));
   EXPECT_EQ(synced_, 1);
   reload(config("iptables"));
@@ -467,8 +474,8 @@ TEST_F(EnginesTest, WhileTheNewOneCannotSyncTheOldOneStaysAndItIsTold) {
   EXPECT_TRUE(feed().running);
   EXPECT_TRUE(host_.has("xdp"));
   EXPECT_THAT(engines_->notices(),
-              ElementsAre("driver iptables waits for its first complete sync "
-                          "to take over: kernel says no"));
+              ElementsAre("driver iptables takes over once it has synced and "
+                          "is healthy: kernel says no"));
   EXPECT_THAT(engines_->drivers(), ElementsAre("xdp", "iptables"));
   scripts_["iptables"].sync_fails = false;
   EXPECT_TRUE(feed("iptables").sync_once());
@@ -477,12 +484,34 @@ TEST_F(EnginesTest, WhileTheNewOneCannotSyncTheOldOneStaysAndItIsTold) {
   EXPECT_FALSE(host_.leaked());
 }
 
+TEST_F(EnginesTest, ADriverThatFiltersNothingDoesNotTakeOver) {
+  start_in_force(config("xdp"));
+  reload(config("iptables"));
+  scripts_["iptables"].filters_nothing = true;
+  ASSERT_TRUE(feed("iptables").sync_once());
+  run_posted();
+  engines_->tick();
+  EXPECT_EQ(engines_->current()->driver, "xdp");
+  EXPECT_THAT(engines_->notices(),
+              ElementsAre(HasSubstr("healthy: eth1: no such interface")));
+  scripts_["iptables"].filters_nothing = false;
+  ASSERT_TRUE(feed("iptables").sync_once());
+  run_posted();
+  EXPECT_EQ(engines_->current()->driver, "xdp") << "nobody has looked";
+  EXPECT_EQ(synced_, 1);
+  engines_->tick();
+  EXPECT_EQ(synced_, 2);
+  wait_removed("xdp");
+  EXPECT_EQ(engines_->current()->driver, "iptables");
+  EXPECT_FALSE(host_.leaked());
+}
+
 TEST_F(EnginesTest, AnIronicThatIsDownIsToldOfAsTheHindrance) {
   start_in_force(config("xdp"));
   reload(config("iptables"));
   feed("iptables").ironic_down = true;
   EXPECT_THAT(engines_->notices(),
-              ElementsAre(HasSubstr("to take over: connection refused")));
+              ElementsAre(HasSubstr("healthy: connection refused")));
 }
 
 TEST_F(EnginesTest, AnOldFilterThatCannotBeRemovedIsTriedAgainUntilItIs) {

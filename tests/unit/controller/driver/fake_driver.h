@@ -22,10 +22,8 @@ struct FakeDriverScript {
   std::optional<Error> tear_down_error;
   SyncReport report;
   std::optional<std::chrono::seconds> period;
-  // Called from within; may block.
-  std::function<void()> on_initialize;
+  // Called from within sync(); may block.
   std::function<void(const Snapshot&)> on_sync;
-  std::function<void()> on_tear_down;
   int wake_fd = 42;
   std::size_t woken = 0;
 };
@@ -38,7 +36,6 @@ class FakeDriver final : public FilterDriver {
 
   Result<> initialize() override {
     script_.calls.emplace_back("initialize");
-    if (script_.on_initialize) script_.on_initialize();
     return answer(script_.initialize_error);
   }
   Result<SyncReport> sync(const Snapshot& desired) override {
@@ -53,7 +50,6 @@ class FakeDriver final : public FilterDriver {
   }
   Result<> tear_down() override {
     script_.calls.emplace_back("tear_down");
-    if (script_.on_tear_down) script_.on_tear_down();
     return answer(script_.tear_down_error);
   }
   std::optional<std::chrono::seconds> sync_period(
