@@ -100,6 +100,7 @@ VARIANTS = [
     Variant("iptables (nft)", "iptables", (_NO_RELAYS,), "xtables-nft-multi"),
     Variant("iptables (legacy)", "iptables", (_NO_RELAYS,), "xtables-legacy-multi"),
     Variant("dnsmasq", "dnsmasq", server_hears_denied=True),
+    Variant("tor_switch (plugin)", "tor_switch"),
     Variant("noop", "noop", (Limit(None, OPEN, "noop filters nothing: everybody is answered"),)),
 ]
 

@@ -15,8 +15,10 @@ from pathlib import Path
 
 from conformance import NETWORKS, STATES, Cell, Results, Variant
 from probe import Probe
-from subject import ROOT, Controller, FakeIronic, Lab, Sections, wait_for
+from subject import PLUGINS, ROOT, Controller, FakeIronic, Lab, Sections, wait_for
 
+# The server's NICs.
+GUARDED = ("prov0", "trunk0")
 # Of each machine, before its silence counts.
 REQUESTS = 8
 # Seconds for an answer that is expected to come.
@@ -33,18 +35,24 @@ def sections(lab: Lab, ironic: FakeIronic, driver: str) -> Sections:
             "driver": driver,
             "poll_interval": 1,
             "sync_period": 15,
-            "plugin_dir": plugin_dir(),
+            "plugin_dir": PLUGINS / "prefix" / "lib" / "pxegate" / "drivers",
         },
         "ironic": {"endpoint_override": ironic.url},
-        "xdp": {"interfaces": "prov0, trunk0", "pin_path": lab.pin_path},
-        "nftables": {"interfaces": "prov0, trunk0"},
+        "xdp": {"interfaces": ", ".join(GUARDED), "pin_path": lab.pin_path},
+        "nftables": {"interfaces": ", ".join(GUARDED)},
         "iptables": {"dnsmasq_interface": "prov+"},
         "dnsmasq_pxe_filter": {"dhcp_hostsdir": lab.hostsdir},
+        "tor_switch": {"program": lab_switch(lab)},
     }
 
 
-def plugin_dir() -> Path:
-    return Path(os.environ.get("PXEGATE_PLUGIN_DIR", ROOT / "build" / "no-plugins"))
+def lab_switch(lab: Lab) -> Path:
+    """The agent of a switch in front of the lab's server."""
+    agent = lab.state_dir / "lab-switch"
+    if not agent.is_symlink():
+        agent.symlink_to(ROOT / "tests" / "plugin" / "lab-switch")
+        (lab.state_dir / "lab-switch.interface").write_text(" ".join(GUARDED))
+    return agent
 
 
 def environment(lab: Lab, variant: Variant) -> dict[str, str]:

@@ -18,13 +18,17 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="module")
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A lab of the test file's own; with `WITH_IRONIC = True` in it a real
-    Ironic runs there."""
+    Ironic runs there, with `DHCP_SERVER = "kea"` Kea in dnsmasq's place."""
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root")
     if not os.access(BINARY, os.X_OK):
         pytest.fail(f"PXEGATE_BINARY names no program: {BINARY}")
     name = request.module.__name__.replace("_", "")[:12]  # as long as it may be
-    made = Lab(name, with_ironic=getattr(request.module, "WITH_IRONIC", False))
+    made = Lab(
+        name,
+        with_ironic=getattr(request.module, "WITH_IRONIC", False),
+        dhcp_server=getattr(request.module, "DHCP_SERVER", "dnsmasq"),
+    )
     made.down()  # what a killed run may have left
     try:
         made.up()

@@ -48,6 +48,8 @@ class Subject:
     title: str
     driver: str
     options: dict[str, dict[str, str]] = field(default_factory=dict)
+    # Whether the server is for the driver to start.
+    starts_server: bool = False
     # Where it is not as with the drivers whose filter does not need a controller.
     other: dict[str, Left] = field(default_factory=dict)
 
@@ -67,7 +69,7 @@ SUBJECTS = [
         "xdp, `on_exit = detach`",
         "xdp",
         {"xdp": {"on_exit": "detach"}},
-        {"clean stop": Left(OPEN)},
+        other={"clean stop": Left(OPEN)},
     ),
     Subject("nftables", "nftables"),
     Subject("iptables", "iptables"),
@@ -81,7 +83,10 @@ SUBJECTS = [
                 "dnsmasq_stop_command": "{lab} dhcp stop",
             }
         },
+        starts_server=True,
+        other={"clean stop": Left(CLOSED, ("dnsmasq",))},
     ),
+    Subject("tor_switch (plugin)", "tor_switch"),
     Subject("noop", "noop", other=_EVERYBODY),
 ]
 

@@ -24,6 +24,8 @@ from lab import Lab, entered, wait_for  # noqa: E402
 BINARY = os.path.abspath(
     os.environ.get("PXEGATE_BINARY", ROOT / "build" / "release" / "pxegate")
 )
+# Where tests/plugin/build has put what it built.
+PLUGINS = Path(os.environ.get("PXEGATE_PLUGINS", Path(BINARY).parent / "plugins"))
 REAL_IRONIC = "http://127.0.0.1:6385"
 REAL_INSPECTOR = "http://127.0.0.1:5050"
 

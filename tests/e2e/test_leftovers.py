@@ -59,7 +59,7 @@ class World:
 def world(lab: Lab, subject: Subject) -> Iterator[World]:
     for file in lab.hostsdir.iterdir():
         file.unlink()
-    lab.dhcp("restart")
+    lab.dhcp("stop" if subject.starts_server else "restart")
     assert footprint(lab) == {}
     world = World(lab, subject)
     try:
@@ -84,7 +84,7 @@ def answers_503(world: World) -> None:
     world.ironic.change(faults=[{"match": "/v1", "status": 503, "times": -1}])
 
 
-def wait_failed(world: World, times: int = 3) -> None:
+def wait_failed(world: World, times: int = 2) -> None:
     """Waits until Ironic was asked in vain, several times in a row."""
 
     def failed() -> bool:
@@ -121,7 +121,7 @@ def restart(world: World) -> None:
     world.start_in_force()
 
 
-def teardown(world: World) -> None:
+def tear_down(world: World) -> None:
     world.controller.cli("teardown")
     assert world.controller.wait() == 0
 
@@ -132,7 +132,7 @@ HAPPEN: dict[str, Callable[[World], None]] = {
     "clean stop": clean_stop,
     "kill": kill,
     "restart": restart,
-    "teardown": teardown,
+    "teardown": tear_down,
 }
 
 
