@@ -173,6 +173,16 @@ TEST_F(IptablesDriverTest, ASetWithMembersThatExpireIsNotTrusted) {
   EXPECT_THAT(chain()[0], HasSubstr("gate-4b"));
 }
 
+TEST_F(IptablesDriverTest, SomebodyElsesSetIsNeitherTrustedNorChanged) {
+  auto driver = started();
+  sync(*driver, machines(0, 3, kDeny, kAllow));
+  firewall_->sets["theirs"] = firewall_->sets["gate-4a"];
+  firewall_->chains["gate"][0] = "-m set --match-set theirs src -j DROP";
+  sync(*driver, machines(0, 9, kDeny, kAllow));
+  EXPECT_THAT(firewall_->sets.at("theirs").members, SizeIs(3));
+  EXPECT_THAT(chain()[0], HasSubstr("gate-4"));
+}
+
 TEST_F(IptablesDriverTest, ASetOfAnEarlierRunStaysInForce) {
   sync(*started(), machines(0, 9, kDeny, kAllow));
   auto driver = started();
