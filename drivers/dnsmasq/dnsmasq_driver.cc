@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 #include <thread>
 #include <utility>
 
@@ -13,6 +12,7 @@
 #include "drivers/dnsmasq/audience.h"
 #include "drivers/dnsmasq/dnsmasq_status.h"
 #include "drivers/dnsmasq/feed.h"
+#include "drivers/dnsmasq/foreign_files.h"
 #include "drivers/dnsmasq/forget.h"
 #include "drivers/dnsmasq/hosts_dir.h"
 #include "drivers/dnsmasq/hosts_file.h"
@@ -67,7 +67,6 @@ class DnsmasqDriver final : public FilterDriver {
   Result<> write_all(Feed& feed, const std::vector<HostsPlan::Write>& writes);
   Result<> purge(Feed& feed, const HostsPlan& plan);
   Result<> start_service(Feed& feed);
-  void note_foreign(const HostsListing& found, const HostsPlan& plan);
   void let_go() noexcept;
 
   const DnsmasqOptions options_;
@@ -87,9 +86,8 @@ class DnsmasqDriver final : public FilterDriver {
   std::shared_ptr<const Policy> enforced_;  // unset before the first sync
   FileTime complete_at_{0};  // when the last sync had written everything
 
-  std::vector<ForeignFile> foreign_;
+  ForeignFiles foreign_;
   std::size_t stray_allows_ = 0;
-  std::set<std::string> warned_;
 };
 
 Result<> DnsmasqDriver::open_directory() {
@@ -191,7 +189,8 @@ Result<> DnsmasqDriver::enforce(Feed& feed, const Policy& desired,
                               .held_unknown = held_unknown_,
                               .exclusive = options_.purge,
                               .unread = feed.unread()});
-  note_foreign(*found, plan);
+  foreign_.note(options_.hostsdir, *found, plan.strangers);
+  stray_allows_ = plan.stray_allows;
   if (enforced_ && plan.repaired > 0) {
     report.repaired.push_back(
         fmt::format("{} in {} had been changed by somebody else",
@@ -302,31 +301,6 @@ Result<> DnsmasqDriver::start_service(Feed& feed) {
   return {};
 }
 
-void DnsmasqDriver::note_foreign(const HostsListing& found,
-                                 const HostsPlan& plan) {
-  foreign_ = found.foreign;
-  for (const std::string& name : plan.strangers) {
-    foreign_.push_back({name, /*lets_in=*/true});
-  }
-  stray_allows_ = plan.stray_allows;
-  std::vector<std::string> opening;
-  std::vector<std::string> harmless;
-  for (const ForeignFile& file : foreign_) {
-    if (!warned_.insert(file.name).second) continue;
-    (file.lets_in ? opening : harmless).push_back(file.name);
-  }
-  if (!opening.empty()) {
-    log::error(
-        "files in {} that are not pxegate's may let machines in, whatever the "
-        "policy says: {}; they are left alone",
-        options_.hostsdir, name_some(opening));
-  }
-  if (!harmless.empty()) {
-    log::warning("files in {} are not pxegate's and are left alone: {}",
-                 options_.hostsdir, name_some(harmless));
-  }
-}
-
 void DnsmasqDriver::let_go() noexcept {
   directory_.reset();
   audience_ = Audience();
@@ -375,7 +349,7 @@ Result<> DnsmasqDriver::tear_down() {
   let_go();
   held_.clear();
   held_unknown_.reset();
-  foreign_.clear();
+  foreign_ = ForeignFiles();
   return {};
 }
 
@@ -385,7 +359,8 @@ DriverStatus DnsmasqDriver::status() const {
   facts.synced = enforced_ != nullptr;
   facts.commands = service_.is_ours();
   facts.rules = enforced_ ? enforced_->entries().size() : 0;
-  facts.foreign = foreign_;
+  facts.infiniband = enforced_ ? count_infiniband(*enforced_) : 0;
+  facts.foreign = foreign_.files();
   facts.stray_allows = stray_allows_;
   facts.queue_limit = inotify_queue_limit();
   const auto directory = HostsDir::open(options_.hostsdir);

@@ -85,13 +85,13 @@ void add_costs(const DnsmasqFacts& facts, std::vector<std::string>& notices) {
         facts.rules, static_cast<double>(facts.rules) * 1.3 / 10'000));
   }
   for (const ReaderFacts& reader : facts.readers) {
-    if (reader.changes < std::max<std::uint64_t>(facts.rules, kManyChanges)) {
-      continue;
-    }
+    // The first time that it reads a file replaces nothing.
+    const std::uint64_t first = facts.rules;
+    if (reader.changes < first + std::max(first, kManyChanges)) continue;
     notices.push_back(fmt::format(
         "dnsmasq (pid {}) was made to read {} files since it started; it keeps "
-        "what was replaced, which makes every DISCOVER dearer: restart it, or "
-        "send it SIGHUP, when that suits",
+        "what was replaced, which makes every DISCOVER dearer: restart it when "
+        "that suits",
         reader.pid, reader.changes));
   }
   if (!facts.blind.empty() && facts.rules > facts.queue_limit / 4) {
@@ -116,6 +116,13 @@ std::string name_some(const std::vector<std::string>& names) {
   return fmt::format("{} and {} more", text, names.size() - kShown);
 }
 
+std::size_t count_infiniband(const Policy& policy) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(policy.entries(), [](const Policy::Entry& entry) {
+        return entry.address.type() == HardwareAddress::Type::kInfiniband;
+      }));
+}
+
 DriverStatus describe_dnsmasq(const DnsmasqFacts& facts) {
   DriverStatus status;
   status.driver = "dnsmasq";
@@ -132,6 +139,12 @@ DriverStatus describe_dnsmasq(const DnsmasqFacts& facts) {
         "{} files of machines that this controller does not know allow them: "
         "others' (purge_dhcp_hostsdir = false), so they are left alone",
         facts.stray_allows));
+  }
+  if (facts.infiniband > 0) {
+    status.notices.push_back(fmt::format(
+        "{} InfiniBand addresses have no file: dnsmasq answers those machines "
+        "whatever the policy says",
+        facts.infiniband));
   }
   add_costs(facts, status.notices);
   return status;

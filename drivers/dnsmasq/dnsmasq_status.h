@@ -30,6 +30,7 @@ struct DnsmasqFacts {
   std::size_t rules = 0;
   std::vector<ForeignFile> foreign;
   std::size_t stray_allows = 0;
+  std::size_t infiniband = 0;  // addresses in the policy
   std::size_t queue_limit = 0;
 };
 
@@ -39,6 +40,8 @@ inline constexpr std::size_t kManyFiles = 10'000;
 
 // Pure.
 DriverStatus describe_dnsmasq(const DnsmasqFacts& facts);
+
+std::size_t count_infiniband(const Policy& policy);
 
 // "ironic-x.conf, y and 3 more", quoted where that is needed.
 std::string name_some(const std::vector<std::string>& names);

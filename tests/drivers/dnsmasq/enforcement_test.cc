@@ -120,10 +120,18 @@ TEST_F(DnsmasqEnforcementTest, ADirectoryThatWasReplacedIsFilledAgain) {
 
 // dnsmasq compares hardware addresses of six bytes with `*:*:*:*:*:*`; one of
 // another length it does not find there.
-TEST_F(DnsmasqEnforcementTest, InfinibandIsOutOfItsReach) {
-  auto driver = started(usual());
-  run();
+TEST_F(DnsmasqEnforcementTest, InfinibandIsOutOfItsReachAndThatIsTold) {
   const std::array<std::uint8_t, 8> guid{2, 0, 0, 0, 0, 0, 0, 1};
+  const Snapshot policy{std::make_shared<Inventory>(),
+                        std::make_shared<Policy>(
+                            std::vector<Policy::Entry>{
+                                {HardwareAddress::infiniband(guid), kDeny}},
+                            kDeny)};
+  auto driver = started(policy);
+  EXPECT_THAT(files(), ElementsAre("unknown_hosts_filter"));
+  EXPECT_THAT(driver->status().notices,
+              ElementsAre(HasSubstr("1 InfiniBand addresses have no file")));
+  run();
   const Bytes frame =
       (Ethernet{} / Ipv4{} / Udp{} /
        Bootp{.htype = 32, .hlen = 0, .chaddr = {}} /
