@@ -696,17 +696,18 @@ constexpr std::array kNftablesOptions = {
            .check = check_interface,
            .expected = "names of network interfaces",
            .example = "ens1f0, ens1f1"},
-    Option{.section = "nftables",
-           .name = "table",
-           .type = OptionType::kString,
-           .default_text = "pxegate",
-           .help = "The nftables table of family netdev to keep. Whatever it "
-                   "holds is replaced.",
-           .set = +[](Config& c,
-                      std::string v) { c.nftables.table = std::move(v); },
-           .check = check_nft_name,
-           .expected = "a name of at most 64 letters, digits, - and _ that "
-                       "starts with a letter"}};
+    Option{
+        .section = "nftables",
+        .name = "table",
+        .type = OptionType::kString,
+        .default_text = "pxegate",
+        .help = "The nftables table of family netdev to keep. One of that name "
+                "that pxegate has not made is refused, and left alone.",
+        .set =
+            +[](Config& c, std::string v) { c.nftables.table = std::move(v); },
+        .check = check_nft_name,
+        .expected = "a name of at most 64 letters, digits, - and _ that "
+                    "starts with a letter"}};
 
 constexpr std::array kApiOptions = {
     Option{
