@@ -180,11 +180,18 @@ def test_a_plugin_named_like_a_built_in_driver_is_refused_and_harms_nobody(site)
         wait_for(lambda: "runs: driver noop" in log(), "another driver runs")
 
 
-@pytest.mark.parametrize("name", ["Upper", "with space", ".hidden", "ironic", "plain2"])
+@pytest.mark.parametrize("name", ["Upper", "with space", ".hidden", "plain2"])
 def test_a_plugin_of_an_unfit_name_is_refused(site, name):
     site.add("plain", under=name)
     site.configure("noop")
     assert "problem" in site.listed(name)[0]
+
+
+def test_a_plugin_named_like_a_section_is_refused(site):
+    # Its options would be those of pxegate itself, credentials among them.
+    site.add("ironic")
+    site.configure("noop")
+    assert "is a section of pxegate's own" in site.listed("ironic")[0]["problem"]
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", "nosuch"])
