@@ -256,6 +256,7 @@ class EnginesTest : public ::testing::Test {
             const Config& config, std::shared_ptr<const Inventory> adopted,
             std::function<void()> synced) -> Result<std::shared_ptr<Engine>> {
       if (config.pxe_filter.driver == "none") return fail("no such driver");
+      if (!config.ironic.cafile.empty()) return fail("no such cafile");
       auto engine = std::make_shared<Engine>(config);
       std::string place = engine->driver;
       if (place == "nftables") place += " " + config.nftables.table;
@@ -617,6 +618,26 @@ TEST_F(EnginesTest, OneThatWaitsAndCannotBeRestartedIsRemoved) {
   wait_removed("iptables");
   EXPECT_THAT(host_.places(), ElementsAre("xdp"));
   EXPECT_TRUE(host_.passes(kAllowed));
+}
+
+TEST_F(EnginesTest, OneThatWaitsAndCannotBeMadeAnewIsRemoved) {
+  start_in_force(config("xdp"));
+  reload(config("iptables"));
+  Config other = config("iptables");
+  other.ironic.cafile = "/missing";
+  EXPECT_FALSE(engines_->reload(other));
+  wait_removed("iptables");
+  EXPECT_THAT(host_.places(), ElementsAre("xdp"));
+  EXPECT_TRUE(feed().running);
+}
+
+TEST_F(EnginesTest, WhoeverLeavesIsFedNoMore) {
+  const auto old = start_in_force(config("xdp"));
+  reload(config("iptables"));
+  ASSERT_TRUE(feed("iptables").sync_once());
+  wait_removed("xdp");
+  EXPECT_FALSE(dynamic_cast<FakeFeed&>(*old->feed).running);
+  EXPECT_TRUE(feed().running);
 }
 
 TEST_F(EnginesTest, AReturningDriverTakesOverWhatItCouldNotRemove) {

@@ -107,6 +107,15 @@ TEST_F(AdoptTest, PollsGoOnFromThere) {
   EXPECT_FALSE(loop_->synced());
 }
 
+TEST_F(AdoptTest, WhatHasClosedSinceIsClosedByTheFirstPoll) {
+  adopt();
+  ironic_.truth.set_state("n1", "manageable");
+  fail_calls("nodes ");
+  settle();
+  EXPECT_FALSE(allows(1));
+  EXPECT_FALSE(loop_->synced());
+}
+
 TEST_F(AdoptTest, AListThatLostMostPortsIsNotBelievedEither) {
   for (std::uint8_t n = 10; n < 30; ++n) {
     ironic_.truth.ports.push_back(
