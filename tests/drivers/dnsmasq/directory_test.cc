@@ -93,6 +93,10 @@ TEST_F(DnsmasqDirectoryTest, ADirectoryInTheWayClosesUnknownMachinesAndIsTold) {
   std::filesystem::remove(path(text_of(kDenied)));
   EXPECT_THAT(driver->sync(usual(kAllow)), Succeeds());
   EXPECT_EQ(read("unknown_hosts_filter"), "*:*:*:*:*:*\n");
+  std::filesystem::remove(path(text_of(kDenied)));
+  std::filesystem::create_directory(path(text_of(kDenied)));
+  EXPECT_FALSE(driver->sync(usual(kAllow)));
+  EXPECT_EQ(read("unknown_hosts_filter"), "*:*:*:*:*:*,ignore\n");
 }
 
 TEST_F(DnsmasqDirectoryTest, AHalfWrittenFileOfAKilledWriterIsOurs) {
@@ -208,6 +212,17 @@ TEST_F(DnsmasqSharedTest, WhoLeftThePolicyFollowsTheUnknownUntilTakenOver) {
   ASSERT_THAT(driver->sync(snapshot({}, kAllow)), Succeeds());
   EXPECT_TRUE(answered(kAllowed));
   EXPECT_FALSE(answered(kDenied));
+}
+
+TEST_F(DnsmasqSharedTest, WhoLeftThePolicyFollowsTheUnknownAfterAnErrorToo) {
+  std::filesystem::create_directory(hostsdir_);
+  run();
+  auto driver = shared(usual(kAllow));
+  ASSERT_THAT(driver->sync(snapshot({}, kAllow)), Succeeds());
+  driver->reset();
+  ASSERT_THAT(driver->initialize(), Succeeds());
+  ASSERT_THAT(driver->sync(snapshot({}, kDeny)), Succeeds());
+  EXPECT_FALSE(answered(kAllowed));
 }
 
 TEST_F(DnsmasqSharedTest, ATeardownDisturbsNoOtherController) {

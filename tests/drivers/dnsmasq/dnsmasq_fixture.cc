@@ -243,6 +243,8 @@ std::unique_ptr<FilterDriver> DnsmasqTest::started(
 
 Dnsmasq& DnsmasqTest::run() {
   dnsmasq_.reset();
+  // Its start is known in clock ticks: so that it is after what was written.
+  std::this_thread::sleep_for(25ms);
   dnsmasq_.emplace(hostsdir_, state_.path());
   static_cast<void>(answered(kCanary));  // it has read everything by then
   return *dnsmasq_;

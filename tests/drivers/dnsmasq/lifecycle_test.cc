@@ -116,7 +116,8 @@ TEST_F(DnsmasqLifecycleTest, ADnsmasqThatStillRunsIsNotStartedTwice) {
   DnsmasqOptions options = this->options();
   options.start_command = daemon_command();
   options.stop_command = stop_command();
-  started(usual(), options).reset();
+  static_cast<void>(started(usual(), options));  // gone, without a stop
+  ASSERT_TRUE(answered(kAllowed));
   auto next = started(snapshot({{kDenied, kAllow}}), options);
   EXPECT_TRUE(answered(kDenied));
   EXPECT_FALSE(answered(kAllowed));
