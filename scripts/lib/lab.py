@@ -19,7 +19,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,6 +125,7 @@ class Lab:
         *,
         timeout: float | None = 30,
         check: bool = True,
+        env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Runs a command on a host to its end and returns what it printed."""
         return subprocess.run(
@@ -133,6 +134,7 @@ class Lab:
             capture_output=True,
             timeout=timeout,
             check=check,
+            env=env,
         )
 
     def popen(

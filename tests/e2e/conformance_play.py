@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from conformance import NETWORKS, STATES, Cell, Results, Variant
+from footprint import footprint
 from probe import Probe
 from subject import PLUGINS, ROOT, Controller, FakeIronic, Lab, Sections, wait_for
 
@@ -131,7 +132,8 @@ class Play:
     def run(self) -> Results:
         with self._controller as controller, self._enrolled():
             self._configure({})
-            controller.start(env=environment(self._lab, self._variant))
+            controller.env = environment(self._lab, self._variant)
+            controller.start()
             controller.wait_synced()
             try:
                 self._act()
@@ -141,6 +143,8 @@ class Play:
                 self._configure({})
                 torn_down = controller.cli("teardown", check=False)
             assert torn_down.returncode == 0, f"teardown: {torn_down}"
+            left = footprint(self._lab)
+            assert not left, f"teardown has left {left}"
         return self._results
 
     def _act(self) -> None:
@@ -264,6 +268,8 @@ def play(
     for file in lab.hostsdir.iterdir():
         file.unlink()
     lab.dhcp("restart")
+    left = footprint(lab)
+    assert not left, f"the run before has left {left}"
     return Play(lab, ironic, variant, options or {}).run()
 
 

@@ -52,6 +52,7 @@ class Controller:
         self.socket = lab.state_dir / f"{name}.sock"
         self.log_file = lab.log_dir / f"spine.{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.env: dict[str, str] | None = None  # None: this program's own
         self._log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
         self._defaults: Sections = {
             "pxe_filter": {"driver": os.environ.get("PXEGATE_TEST_DRIVER", "xdp")},
@@ -94,7 +95,7 @@ class Controller:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                **options,
+                **{"env": self.env, **options},
             )
         return self
 
@@ -152,6 +153,7 @@ class Controller:
             [BINARY, "--config-file", self.config, *arguments],
             check=check,
             timeout=PATIENCE,
+            env=self.env,
         )
 
     def json(self, *arguments: str) -> Any:

@@ -31,6 +31,7 @@ class World:
         self.ironic = FakeIronic(lab)
         self.ironic.start()
         self.controller = Controller(lab)
+        self.controller.env = environment(lab, IPTABLES)
         self.enroll()
         self.controller.set_defaults(sections(lab, self.ironic, subject.driver))
         command = f"{SCRIPTS / 'lab'} --name {lab.name}"
@@ -46,7 +47,7 @@ class World:
             self.ironic.add(host, self.lab.mac(host), state=state)
 
     def start(self) -> None:
-        self.controller.start(env=environment(self.lab, IPTABLES))
+        self.controller.start()
 
     def start_in_force(self) -> None:
         self.start()

@@ -54,7 +54,8 @@ class World:
     def be_at(self, driver: str) -> None:
         if not self.driver:
             self.configure(driver)
-            self.controller.start(env=environment(self.lab, DRIVERS["iptables"]))
+            self.controller.env = environment(self.lab, DRIVERS["iptables"])
+            self.controller.start()
             self.controller.wait_synced()
             self.driver = driver
         elif self.driver != driver:
