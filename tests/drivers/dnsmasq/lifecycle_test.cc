@@ -114,7 +114,9 @@ TEST_F(DnsmasqLifecycleTest, AResetStopsDnsmasqAndTheNextSyncStartsItAgain) {
 // After kill -9 of a controller that had started dnsmasq.
 TEST_F(DnsmasqLifecycleTest, ADnsmasqThatStillRunsIsNotStartedTwice) {
   DnsmasqOptions options = this->options();
-  options.start_command = daemon_command();
+  // Two of them can share the port: the command itself tells.
+  options.start_command =
+      "echo x >> " + (state_ / "starts") + "; " + daemon_command();
   options.stop_command = stop_command();
   static_cast<void>(started(usual(), options));  // gone, without a stop
   ASSERT_TRUE(answered(kAllowed));
@@ -122,6 +124,7 @@ TEST_F(DnsmasqLifecycleTest, ADnsmasqThatStillRunsIsNotStartedTwice) {
   EXPECT_TRUE(answered(kDenied));
   EXPECT_FALSE(answered(kAllowed));
   EXPECT_TRUE(next->status().healthy) << target_of(*next).detail;
+  EXPECT_EQ(std::filesystem::file_size(state_ / "starts"), 2U);
   next->shut_down();
 }
 
