@@ -8,7 +8,6 @@ import contextlib
 import os
 import re
 import shutil
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -271,8 +270,3 @@ def play(
     left = footprint(lab)
     assert not left, f"the run before has left {left}"
     return Play(lab, ironic, variant, options or {}).run()
-
-
-def timed(lab: Lab, ironic: FakeIronic, variant: Variant) -> tuple[Results, float]:
-    started = time.monotonic()
-    return play(lab, ironic, variant), time.monotonic() - started
