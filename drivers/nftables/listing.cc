@@ -65,10 +65,6 @@ std::string describe_part(const std::string& part) {
 
 }  // namespace
 
-std::string list_set_command(const std::string& table, Verdict verdict) {
-  return fmt::format("list set netdev {} {}", table, set_name(verdict));
-}
-
 std::optional<Structure> structure_in(std::string_view listing,
                                       const std::string& table) {
   auto inside = table_in(listing, table);
@@ -140,33 +136,6 @@ std::vector<std::string> differences(const Structure& expected,
     }
   }
   return result;
-}
-
-Result<std::vector<std::uint64_t>> addresses_in(std::string_view listing) {
-  std::vector<std::uint64_t> addresses;
-  if (listing.find("typeof @th,288,48\n") == std::string_view::npos) {
-    return fail("a set is of another type than pxegate's", ErrorCode::kInvalid);
-  }
-  constexpr std::string_view kHead = "elements = {";
-  const std::size_t head = listing.find(kHead);
-  if (head == std::string_view::npos) return addresses;
-  listing.remove_prefix(head + kHead.size());
-  listing = listing.substr(0, listing.find('}'));
-  constexpr std::uint64_t kHighest = 0xffff'ffff'ffff;
-  while (!listing.empty()) {
-    const std::size_t comma = std::min(listing.find(','), listing.size());
-    const auto number = number_in(trimmed(listing.substr(0, comma)));
-    if (!number || *number > kHighest) {
-      return fail("a set holds elements that pxegate does not make",
-                  ErrorCode::kInvalid);
-    }
-    addresses.push_back(*number);
-    listing.remove_prefix(std::min(comma + 1, listing.size()));
-  }
-  std::ranges::sort(addresses);
-  const auto repeated = std::ranges::unique(addresses);
-  addresses.erase(repeated.begin(), repeated.end());
-  return addresses;
 }
 
 std::vector<CounterRecord> counters_in(std::string_view listing,

@@ -22,7 +22,6 @@ namespace pxegate {
 // Lists all that structure_in() and counters_in() read. `list table` would
 // fetch the elements even where it does not print them.
 inline constexpr std::string_view kListCommand = "list ruleset netdev";
-std::string list_set_command(const std::string& table, Verdict verdict);
 
 // How the table looks but for its elements and counts: the text that nft
 // prints, by part ("chain dhcp"); what belongs to no part is under "".
@@ -39,10 +38,6 @@ bool filters(const Structure& structure, const std::string& interface);
 // One sentence for each difference.
 std::vector<std::string> differences(const Structure& expected,
                                      const Structure& found);
-
-// From the text of list_set_command(), sorted. kInvalid where it holds
-// anything but plain addresses, as elements that time out.
-Result<std::vector<std::uint64_t>> addresses_in(std::string_view listing);
 
 // From the text of kListCommand with counts.
 std::vector<CounterRecord> counters_in(std::string_view listing,

@@ -120,8 +120,7 @@ Result<> run_nft(const std::string& script) {
 Result<std::string> list_nft(const std::string& command, NftOutput output) {
   auto context = make_context();
   if (!context) return fail(context.error());
-  unsigned flags = 0;
-  if (output != NftOutput::kEverything) flags |= NFT_CTX_OUTPUT_TERSE;
+  unsigned flags = NFT_CTX_OUTPUT_TERSE;
   if (output == NftOutput::kTerse) flags |= NFT_CTX_OUTPUT_STATELESS;
   ::nft_ctx_output_set_flags(context->get(), flags);
   if (::nft_run_cmd_from_buffer(context->get(), command.c_str()) != 0) {

@@ -19,9 +19,8 @@ namespace pxegate {
 Result<> run_nft(const std::string& script);
 
 enum class NftOutput {
-  kTerse,      // neither elements of sets nor values of counters
-  kCounters,   // no elements of sets
-  kEverything  // elements too: costs as much as there are
+  kTerse,    // neither elements of sets nor values of counters
+  kCounters  // no elements of sets
 };
 
 // What a `list` command prints. kNotFound where the thing listed is missing.

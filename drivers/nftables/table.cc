@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "drivers/nftables/nft_context.h"
+#include "drivers/nftables/set_dump.h"
 
 namespace pxegate {
 
@@ -43,13 +44,10 @@ Result<FilterContents> Table::contents(const Structure& structure) const {
   }
   contents.unknown = *unknown;
   for (const Verdict verdict : {Verdict::kDeny, Verdict::kAllow}) {
-    auto listing =
-        list_nft(list_set_command(name_, verdict), NftOutput::kEverything);
-    if (!listing && listing.error().code() == ErrorCode::kNotFound) {
-      return fail(listing.error().message(), ErrorCode::kInvalid);
+    auto addresses = dump_set(name_, set_name(verdict));
+    if (!addresses && addresses.error().code() == ErrorCode::kNotFound) {
+      return fail(addresses.error().message(), ErrorCode::kInvalid);
     }
-    if (!listing) return fail(listing.error());
-    auto addresses = addresses_in(*listing);
     if (!addresses) return fail(addresses.error());
     (verdict == Verdict::kAllow ? contents.allowed : contents.denied) =
         std::move(*addresses);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drivers/nftables/table.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -83,7 +86,7 @@ TEST_F(NftablesTableTest, TheGenerationCountsTransactions) {
   ASSERT_THAT(run_nft("add table ip a\nadd table ip b\nadd chain ip b c\n"),
               Succeeds());
   EXPECT_EQ(generation(), before + 1);
-  ASSERT_THAT(list_nft("list ruleset", NftOutput::kEverything), Succeeds());
+  ASSERT_THAT(list_nft("list ruleset", NftOutput::kTerse), Succeeds());
   EXPECT_EQ(generation(), before + 1);
 }
 
@@ -93,6 +96,39 @@ TEST_F(NftablesTableTest, ErrorsSayWhatNftSays) {
       FailsWith(ErrorCode::kFailed, "changing nftables: Error: syntax"));
   EXPECT_THAT(list_nft("list set netdev pxegate none", NftOutput::kTerse),
               FailsWith(ErrorCode::kNotFound, "list set netdev pxegate none"));
+}
+
+// libnftables would begin anew at each write of theirs, without end.
+TEST_F(NftablesTableTest, ALargeSetIsReadWhileOthersWrite) {
+  FilterContents large{.unknown = Verdict::kAllow};
+  for (std::uint64_t i = 1; i <= 100'000; ++i) large.denied.push_back(i);
+  ASSERT_THAT(table_.build({"eth1"}, large), Succeeds());
+  std::jthread noise([](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      nft("add table ip noise; delete table ip noise");
+    }
+  });
+  EXPECT_EQ(table_.contents(look()).value(), large);
+}
+
+// Whether that is told, or a moment without a change is caught, is chance.
+TEST_F(NftablesTableTest, ASetThatChangesAllTheTimeIsReadWholeOrNotAtAll) {
+  FilterContents large;
+  for (std::uint64_t i = 1; i <= 100'000; ++i) large.denied.push_back(i);
+  ASSERT_THAT(table_.build({"eth1"}, large), Succeeds());
+  const Structure structure = look();
+  std::jthread noise([](const std::stop_token& stop) {
+    for (int i = 0; !stop.stop_requested(); ++i) {
+      nft(fmt::format("add element netdev pxegate denied {{ {:#x} }}",
+                      0x100000000 + i));
+    }
+  });
+  const auto read = table_.contents(structure);
+  if (read) {
+    EXPECT_TRUE(std::ranges::includes(read->denied, large.denied));
+  } else {
+    EXPECT_THAT(read, FailsWith(ErrorCode::kUnavailable, "keeps changing it"));
+  }
 }
 
 // As container and cloud software does all the time.

@@ -99,35 +99,6 @@ TEST(Differences, NamesEachPartAndWhatBecameOfIt) {
   EXPECT_THAT(differences(expected, expected), IsEmpty());
 }
 
-std::string set_of(std::string_view elements) {
-  return "table netdev t {\n\tset denied {\n\t\ttypeof @th,288,48\n\t\t" +
-         std::string(elements) + "\n\t}\n}\n";
-}
-
-TEST(AddressesIn, AreSorted) {
-  EXPECT_THAT(addresses_in(set_of("elements = { 0x525400123456,\n\t\t\t     "
-                                  "0x1, 12 }"))
-                  .value(),
-              ElementsAre(1, 12, 0x525400123456));
-  EXPECT_THAT(addresses_in(set_of("")).value(), IsEmpty());
-}
-
-TEST(AddressesIn, RefuseWhatIsNoPlainAddress) {
-  for (const char* elements :
-       {"elements = { 0x1 timeout 5s }", "elements = { }",
-        "elements = { 0x1-0x5 }", "elements = { 0x1, }", "elements = { 0x }",
-        "elements = { 0x1000000000000 }", "elements = { -1 }",
-        "elements = { 0x1 comment \"a, b\" }",
-        "elements = { 99999999999999999999999 }", "elements = {"}) {
-    EXPECT_FALSE(addresses_in(set_of(elements))) << elements;
-  }
-  EXPECT_FALSE(
-      addresses_in("table netdev t {\n\tset denied {\n\t\ttype "
-                   "ether_addr\n\t}\n}\n"));
-  EXPECT_FALSE(addresses_in("elements = { 0x1 }"));
-  EXPECT_FALSE(addresses_in(""));
-}
-
 TEST(CountersIn, SayVerdictReasonAndPackets) {
   const auto counters = counters_in(kListing, "t");
   ASSERT_EQ(counters.size(), 2U);
@@ -143,7 +114,6 @@ TEST(CountersIn, SayVerdictReasonAndPackets) {
 // Cut, doubled and changed at random: any text is taken.
 RC_GTEST_PROP(Listing, AnyTextIsTaken, ()) {
   std::string text(kListing);
-  text += set_of("elements = { 0x1, 0x2 }");
   const int times = *rc::gen::inRange(1, 8);
   for (int i = 0; i < times && !text.empty(); ++i) {
     const auto at = *rc::gen::inRange<std::size_t>(0, text.size());
@@ -167,9 +137,6 @@ RC_GTEST_PROP(Listing, AnyTextIsTaken, ()) {
       differences(*structure, {});
     }
     counters_in(input, "t");
-    const auto addresses = addresses_in(input);
-    if (addresses)
-      RC_ASSERT(std::is_sorted(addresses->begin(), addresses->end()));
   }
 }
 
