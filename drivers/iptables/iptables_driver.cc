@@ -29,11 +29,9 @@ constexpr int kAttempts = 3;
 constexpr std::size_t kManyRules = 1000;
 
 FilterPlace place_of(const IptablesOptions& options) {
-  constexpr std::uint16_t kDhcpServer = 67;
-  constexpr std::uint16_t kDhcp6Server = 547;
-  return {.interface = options.interface,
-          .chain = options.chain,
-          .port = options.ip_version == 6 ? kDhcp6Server : kDhcpServer};
+  FilterPlace place{.interface = options.interface, .chain = options.chain};
+  if (options.ip_version == 6) place.ports = {547};
+  return place;
 }
 
 // What is installed.

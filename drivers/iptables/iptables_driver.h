@@ -17,7 +17,7 @@ struct IptablesOptions {
   // Ours, jumped to from INPUT: letters, digits and "-_.", at most 23 bytes.
   // Whatever it holds is replaced.
   std::string chain;
-  int ip_version = 4;  // 4: iptables, port 67; 6: ip6tables, port 547
+  int ip_version = 4;  // 4: iptables, ports 67 and 4011; 6: ip6tables, 547
 };
 
 // ironic-inspector's filter: a chain in the table filter of the network

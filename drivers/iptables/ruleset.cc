@@ -2,6 +2,7 @@
 #include "drivers/iptables/ruleset.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <iterator>
@@ -31,16 +32,29 @@ std::string_view target_chain(const Words& words) {
   return {};
 }
 
-// The interface of a rule that is a jump as this driver or ironic-inspector
-// makes it, to `chain`; nullopt for any other. The order of the matches and a
-// comment make no difference to what it does.
-std::optional<std::string> jump_interface(const Words& words,
-                                          std::string_view chain,
-                                          std::uint16_t port) {
-  const std::string port_text = std::to_string(port);
+// The match for a datagram to one of `ports`, as iptables-save prints it.
+std::string match_of(const std::vector<std::uint16_t>& ports) {
+  return ports.size() == 1
+             ? fmt::format("-m udp --dport {}", ports.front())
+             : fmt::format("-m multiport --dports {}", fmt::join(ports, ","));
+}
+
+struct Jump {
+  std::string interface;
+  bool all_ports = false;  // else the first one only
+};
+
+// A rule that is a jump as this driver or ironic-inspector makes it, to
+// `chain`; nullopt for any other. The order of the matches and a comment make
+// no difference to what it does.
+std::optional<Jump> read_jump(const Words& words, std::string_view chain,
+                              const std::vector<std::uint16_t>& ports) {
+  const std::string first = std::to_string(ports.front());
+  const std::string all = fmt::format("{}", fmt::join(ports, ","));
   std::optional<std::string> interface;
   bool udp = false;
-  bool to_port = false;
+  bool to_first = false;
+  bool to_all = false;
   bool jumps = false;
   if (words.size() % 2 != 0) return std::nullopt;
   for (std::size_t i = 0; i < words.size(); i += 2) {
@@ -50,20 +64,25 @@ std::optional<std::string> jump_interface(const Words& words,
       interface = value;
     } else if (option == "-p" && value == "udp") {
       udp = true;
-    } else if (option == "-m" && (value == "udp" || value == "comment")) {
+    } else if (option == "-m" &&
+               (value == "udp" || value == "multiport" || value == "comment")) {
       continue;
     } else if (option == "--comment") {
       continue;
-    } else if (option == "--dport" && value == port_text) {
-      to_port = true;
+    } else if (option == "--dport" && value == first) {
+      to_first = true;
+    } else if (option == "--dports" && value == all) {
+      to_all = true;
     } else if (option == "-j" && value == chain) {
       jumps = true;
     } else {
       return std::nullopt;
     }
   }
-  if (!udp || !to_port || !jumps) return std::nullopt;
-  return interface;
+  if (!interface || !udp || !jumps || !(to_first || to_all)) {
+    return std::nullopt;
+  }
+  return Jump{*std::move(interface), !to_first || ports.size() == 1};
 }
 
 // Whether some name fits both; a trailing '+' stands for anything.
@@ -84,7 +103,9 @@ bool overlap(std::string_view a, std::string_view b) {
 bool may_see(const std::optional<Words>& words, std::string_view interface) {
   if (!words) return true;
   for (std::size_t i = 0; i + 1 < words->size(); ++i) {
-    if ((*words)[i] != "-i") continue;
+    if ((*words)[i] != "-i" || (i > 0 && (*words)[i - 1] == "--comment")) {
+      continue;
+    }
     const bool negated = i > 0 && (*words)[i - 1] == "!";
     return negated || overlap((*words)[i + 1], interface);
   }
@@ -165,19 +186,20 @@ void read_input(const SavedTable::Rules& input, const FilterPlace& place,
   bool first_is_ours = false;
   for (const std::string& rule : input) {
     const auto words = split_rule(rule);
-    if (words && jump_interface(*words, temporary, place.port)) {
+    if (words && read_jump(*words, temporary, place.ports)) {
       found.temporary_jumps.push_back(rule);
       bypassed = true;
       continue;
     }
-    const auto interface =
-        words ? jump_interface(*words, place.chain, place.port) : std::nullopt;
-    if (!interface) {
+    const auto jump =
+        words ? read_jump(*words, place.chain, place.ports) : std::nullopt;
+    if (!jump) {
       bypassed |= may_see(words, place.interface);
       continue;
     }
-    const bool right = *interface == place.interface;
-    first_is_ours |= found.jumps.empty() && right && !bypassed;
+    const bool right = jump->interface == place.interface;
+    first_is_ours |=
+        found.jumps.empty() && right && jump->all_ports && !bypassed;
     found.jumped_to |= right;
     found.jumps.push_back(rule);
   }
@@ -205,7 +227,7 @@ void read_references(const SavedTable& table, const FilterPlace& place,
       if (!words) continue;
       const std::string_view target = target_chain(*words);
       const bool ours =
-          name == kInput && jump_interface(*words, place.chain, place.port);
+          name == kInput && read_jump(*words, place.chain, place.ports);
       if (target == place.chain && !ours) {
         found.references.push_back(fmt::format("-A {} {}", name, rule));
       }
@@ -297,8 +319,8 @@ std::string render_change(const FoundFilter& found, const FilterPlace& place,
   if (!found.jump_in_place) {
     // All of them: the text of a later one also fits the one in its place.
     render_deletions(found.jumps, text);
-    text += fmt::format("-I {} 1 -i {} -p udp -m udp --dport {} -j {}\n",
-                        kInput, place.interface, place.port, place.chain);
+    text += fmt::format("-I {} 1 -i {} -p udp {} -j {}\n", kInput,
+                        place.interface, match_of(place.ports), place.chain);
   }
   render_temporary(found, place, text);
   if (body) render_body(*body, place.chain, text);

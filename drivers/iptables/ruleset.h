@@ -20,7 +20,8 @@ namespace pxegate {
 struct FilterPlace {
   std::string interface;  // as iptables takes it: "eth1", "eth+"
   std::string chain;
-  std::uint16_t port = 67;
+  // Of the DHCP server; the first is the one that ironic-inspector filters.
+  std::vector<std::uint16_t> ports = {67, 4011};
 
   // The name under which ironic-inspector builds its next chain. A crash
   // leaves it behind.
@@ -59,7 +60,8 @@ struct FoundFilter {
   std::vector<std::string> jumps;
   // One of them is for the interface.
   bool jumped_to = false;
-  // It is the only one, and no rule before it can see its packets.
+  // It is the only one, is for all the ports, and no rule before it can see its
+  // packets.
   bool jump_in_place = false;
   // What ironic-inspector left half-made: jumps to its next chain, and that
   // chain. Neither counts where the chain holds rules of another kind, and

@@ -227,7 +227,13 @@ std::string IptablesTest::foreign_state() const {
   return state;
 }
 
-std::string IptablesTest::jump(const std::string& chain) const {
+std::string IptablesTest::jump(const std::string& interface) const {
+  return fmt::format(
+      "-i {} -p udp {} -j gate", interface,
+      v6() ? "-m udp --dport 547" : "-m multiport --dports 67,4011");
+}
+
+std::string IptablesTest::old_jump(const std::string& chain) const {
   return fmt::format("-i eth1 -p udp -m udp --dport {} -j {}", port(), chain);
 }
 
@@ -235,7 +241,8 @@ std::string IptablesTest::rule(const Mac& mac, const std::string& target) {
   return fmt::format("-m mac --mac-source {} -j {}", mac_text(mac), target);
 }
 
-Result<DhcpWire> DhcpWire::open(int ip_version) {
+Result<DhcpWire> DhcpWire::open(int ip_version, std::uint16_t port) {
+  if (port == 0) port = ip_version == 6 ? 547 : 67;
   if (ip_version == 6) {
     // NetNamespace switches it off; what the kernel then sends by itself
     // goes to other ports.
@@ -247,13 +254,13 @@ Result<DhcpWire> DhcpWire::open(int ip_version) {
       }
     }
   }
-  auto server = server_socket(ip_version, ip_version == 6 ? 547 : 67);
+  auto server = server_socket(ip_version, port);
   if (!server) return fail(server.error());
   auto marker = server_socket(ip_version, kMarkerPort);
   if (!marker) return fail(marker.error());
   auto far = FrameSocket::open(peer_of("eth1"));
   if (!far) return fail(far.error());
-  return DhcpWire(ip_version, std::move(*server), std::move(*marker),
+  return DhcpWire(ip_version, port, std::move(*server), std::move(*marker),
                   std::move(*far));
 }
 
@@ -266,7 +273,7 @@ Bytes DhcpWire::frame(const Mac& mac, std::uint16_t port, Bytes payload) const {
 
 // The server is told who sent by the payload.
 Bytes DhcpWire::request(const Mac& mac) const {
-  return frame(mac, version_ == 6 ? 547 : 67, Bytes(mac.begin(), mac.end()));
+  return frame(mac, port_, Bytes(mac.begin(), mac.end()));
 }
 
 bool DhcpWire::passes(const Mac& mac) {

@@ -114,7 +114,9 @@ class IptablesTest : public ::testing::TestWithParam<Variant> {
   std::string foreign_state() const;
   bool chain_exists(const std::string& chain) const;
   // The jump as it has to be.
-  std::string jump(const std::string& chain = "gate") const;
+  std::string jump(const std::string& interface = "eth1") const;
+  // As ironic-inspector makes it.
+  std::string old_jump(const std::string& chain) const;
   // The chain's rule for `mac`.
   static std::string rule(const Mac& mac, const std::string& target);
 
@@ -127,7 +129,8 @@ class IptablesTest : public ::testing::TestWithParam<Variant> {
 // A DHCP server's socket on eth1, and a client at the other end.
 class DhcpWire {
  public:
-  static Result<DhcpWire> open(int ip_version);
+  // `port` 0: the one that DHCP servers listen on.
+  static Result<DhcpWire> open(int ip_version, std::uint16_t port = 0);
 
   // Sends a DISCOVER, or a SOLICIT, as `mac` and tells whether the server's
   // socket got it: before a datagram for another port that is sent behind it.
@@ -138,8 +141,10 @@ class DhcpWire {
   Bytes request(const Mac& mac) const;
 
  private:
-  DhcpWire(int version, UniqueFd server, UniqueFd marker, FrameSocket far)
+  DhcpWire(int version, std::uint16_t port, UniqueFd server, UniqueFd marker,
+           FrameSocket far)
       : version_(version),
+        port_(port),
         server_(std::move(server)),
         marker_(std::move(marker)),
         far_(std::move(far)) {}
@@ -147,6 +152,7 @@ class DhcpWire {
   Bytes frame(const Mac& mac, std::uint16_t port, Bytes payload) const;
 
   int version_;
+  std::uint16_t port_;
   UniqueFd server_;
   UniqueFd marker_;
   FrameSocket far_;

@@ -55,6 +55,25 @@ TEST_P(IptablesTrafficTest, OnlyWhoMayGetsToTheServer) {
   EXPECT_EQ(passing(), "denied allowed unknown ");
 }
 
+// Where PXE firmware asks a boot server, without a request to port 67 first.
+TEST_P(IptablesTrafficTest, ABootServersPortIsFilteredToo) {
+  if (v6()) return;
+  wire_.reset();
+  auto wire = DhcpWire::open(4, 4011);
+  ASSERT_THAT(wire, Succeeds());
+  EXPECT_TRUE(wire->passes(kDenied));
+  // As an upgrade from ironic-inspector finds it.
+  iptables("-N gate");
+  iptables("-A gate -j DROP");
+  iptables("-I INPUT -i eth1 -p udp --dport 67 -j gate");
+  auto driver = make();
+  ASSERT_THAT(driver->initialize(), Succeeds());
+  EXPECT_FALSE(wire->passes(kAllowed));
+  ASSERT_THAT(driver->sync(usual(kDeny)), Succeeds());
+  EXPECT_FALSE(wire->passes(kDenied));
+  EXPECT_TRUE(wire->passes(kAllowed));
+}
+
 TEST_P(IptablesTrafficTest, AnAcceptBeforeTheJumpLastsUntilTheNextSync) {
   auto driver = started(usual(kDeny));
   iptables("-I INPUT -j ACCEPT");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drivers/iptables/ruleset.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -21,8 +22,11 @@ using ::testing::Not;
 constexpr auto kAllow = Verdict::kAllow;
 constexpr auto kDeny = Verdict::kDeny;
 
-const FilterPlace kPlace{.interface = "eth1", .chain = "gate", .port = 67};
-const std::string kJump = "-i eth1 -p udp -m udp --dport 67 -j gate";
+const FilterPlace kPlace{.interface = "eth1", .chain = "gate"};
+const std::string kJump =
+    "-i eth1 -p udp -m multiport --dports 67,4011 -j gate";
+// ironic-inspector's.
+const std::string kOldJump = "-i eth1 -p udp -m udp --dport 67 -j gate";
 using Rules = SavedTable::Rules;
 
 FoundFilter find(Rules input, Rules gate = {"-j DROP"}) {
@@ -119,16 +123,46 @@ TEST(Ruleset, ReadsNoChainThatItDoesNotWrite) {
 
 TEST(Ruleset, AJumpIsOursHoweverItIsSpelt) {
   for (const char* jump :
-       {"-i eth1 -p udp -m udp --dport 67 -j gate",
-        "-i eth1 -p udp --dport 67 -j gate",
-        "-p udp -i eth1 -m udp --dport 67 -j gate",
-        "-i eth1 -p udp -m comment --comment \"-j x\" -m udp --dport 67 -j "
-        "gate"}) {
+       {"-i eth1 -p udp -m multiport --dports 67,4011 -j gate",
+        "-p udp -i eth1 -m multiport --dports 67,4011 -j gate",
+        "-i eth1 -p udp -m comment --comment \"-j x\" -m multiport --dports "
+        "67,4011 -j gate"}) {
     const FoundFilter found = find({jump});
     EXPECT_TRUE(found.jump_in_place) << jump;
     EXPECT_THAT(found.jumps, ElementsAre(jump));
     EXPECT_THAT(found.references, IsEmpty());
   }
+}
+
+// A boot server on port 4011 must not be reached past the chain.
+TEST(Ruleset, IronicInspectorsJumpIsInForceAndGetsTheSecondPort) {
+  for (const char* jump :
+       {"-i eth1 -p udp -m udp --dport 67 -j gate",
+        "-i eth1 -p udp --dport 67 -j gate",
+        "-p udp -i eth1 -m udp --dport 67 -j gate",
+        "-i eth1 -p udp -m udp --dport 67 -m multiport --dports 67,4011 -j "
+        "gate"}) {
+    const FoundFilter found = find({jump});
+    EXPECT_TRUE(found.in_force()) << jump;
+    EXPECT_FALSE(found.jump_in_place) << jump;
+    EXPECT_THAT(
+        render_change(found, kPlace, std::nullopt),
+        HasSubstr(fmt::format("-D INPUT {}\n-I INPUT 1 {}\n", jump, kJump)));
+  }
+}
+
+TEST(Ruleset, WithOnePortItIsIronicInspectorsJump) {
+  const FilterPlace place{.interface = "eth1", .chain = "gate", .ports = {67}};
+  const FoundFilter found =
+      find_filter({{{"INPUT", {kOldJump}}, {"gate", {"-j DROP"}}}}, place);
+  EXPECT_TRUE(found.jump_in_place);
+  EXPECT_THAT(render_change({}, place, std::nullopt), HasSubstr(kOldJump));
+}
+
+// Two words that look like an option, in a comment.
+TEST(Ruleset, ACommentNamesNoInterface) {
+  EXPECT_FALSE(
+      find({"-m comment --comment -i -j ACCEPT", kJump}).jump_in_place);
 }
 
 TEST(Ruleset, AnotherRuleThatLeadsToTheChainIsSomebodyElses) {
@@ -171,8 +205,9 @@ TEST(Ruleset, OnlyRulesForOtherInterfacesMayStandBeforeTheJump) {
 }
 
 TEST(Ruleset, APatternOfInterfacesOverlapsWithItsNames) {
-  const FilterPlace place{.interface = "eth+", .chain = "gate", .port = 67};
-  const std::string jump = "-i eth+ -p udp -m udp --dport 67 -j gate";
+  const FilterPlace place{.interface = "eth+", .chain = "gate"};
+  const std::string jump =
+      "-i eth+ -p udp -m multiport --dports 67,4011 -j gate";
   for (const auto& [rule, in_place] :
        std::vector<std::pair<std::string, bool>>{{"-i eth7 -j ACCEPT", false},
                                                  {"-i e+ -j ACCEPT", false},
