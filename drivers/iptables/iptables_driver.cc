@@ -42,8 +42,10 @@ struct State {
 
 class IptablesDriver final : public FilterDriver {
  public:
-  IptablesDriver(IptablesOptions options, std::shared_ptr<CommandRunner> runner)
-      : options_(std::move(options)),
+  IptablesDriver(IptablesOptions options, std::shared_ptr<CommandRunner> runner,
+                 TakeChainLock take_lock)
+      : take_lock_(std::move(take_lock)),
+        options_(std::move(options)),
         place_(place_of(options_)),
         xtables_(options_.ip_version, runner),
         sets_(options_.chain, options_.ip_version, std::move(runner)) {}
@@ -57,6 +59,7 @@ class IptablesDriver final : public FilterDriver {
   Result<Policy> installed() const override;
 
  private:
+  Result<> lock();
   Result<State> read() const;
   bool equal(const ChainBody& found, const ChainBody& wanted) const;
   Result<State> enforce(const std::optional<ChainBody>& wanted);
@@ -71,10 +74,12 @@ class IptablesDriver final : public FilterDriver {
   void warn_of_size();
   std::vector<std::string> notices() const;
 
+  const TakeChainLock take_lock_;
   const IptablesOptions options_;
   const FilterPlace place_;
   const Xtables xtables_;
   IpsetStore sets_;
+  std::optional<ChainLock> lock_;
   // What the chain was left with; set while initialized.
   std::optional<ChainBody> enforced_;
   std::string set_in_use_;
@@ -84,6 +89,14 @@ class IptablesDriver final : public FilterDriver {
   bool warned_ = false;
   bool warned_of_size_ = false;
 };
+
+Result<> IptablesDriver::lock() {
+  if (lock_) return {};
+  auto lock = take_lock_(place_.chain, options_.ip_version);
+  if (!lock) return fail(lock.error());
+  lock_ = std::move(*lock);
+  return {};
+}
 
 Result<State> IptablesDriver::read() const {
   auto table = xtables_.read();
@@ -206,6 +219,7 @@ bool IptablesDriver::fits_set(const State& found,
 }
 
 Result<> IptablesDriver::initialize() {
+  if (auto locked = lock(); !locked) return locked;
   auto backend = xtables_.backend();
   if (!backend) return fail(backend.error());
   backend_ = std::move(*backend);
@@ -313,6 +327,7 @@ void IptablesDriver::warn_of_size() {
 void IptablesDriver::reset() noexcept {
   enforced_.reset();
   set_in_use_.clear();
+  lock_.reset();
 }
 
 void IptablesDriver::shut_down() noexcept {
@@ -326,6 +341,10 @@ void IptablesDriver::shut_down() noexcept {
 }
 
 Result<> IptablesDriver::tear_down() {
+  // Another controller may run, whose filter must not go under its feet.
+  auto locked = lock();
+  if (!locked) return locked;
+  const std::optional<ChainLock> held = std::exchange(lock_, std::nullopt);
   reset();
   FoundFilter found;
   Result<> done = fail("not tried");
@@ -409,9 +428,10 @@ Result<Policy> IptablesDriver::installed() const {
 }  // namespace
 
 std::unique_ptr<FilterDriver> make_iptables_driver(
-    IptablesOptions options, std::shared_ptr<CommandRunner> runner) {
-  return std::make_unique<IptablesDriver>(std::move(options),
-                                          std::move(runner));
+    IptablesOptions options, std::shared_ptr<CommandRunner> runner,
+    TakeChainLock take_lock) {
+  return std::make_unique<IptablesDriver>(std::move(options), std::move(runner),
+                                          std::move(take_lock));
 }
 
 }  // namespace pxegate

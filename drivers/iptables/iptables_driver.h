@@ -2,13 +2,18 @@
 #ifndef PXEGATE_DRIVERS_IPTABLES_IPTABLES_DRIVER_H_
 #define PXEGATE_DRIVERS_IPTABLES_IPTABLES_DRIVER_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "controller/base/command_runner.h"
 #include "controller/driver/filter_driver.h"
+#include "drivers/iptables/chain_lock.h"
 
 namespace pxegate {
+
+// Of a chain's name and the IP version.
+using TakeChainLock = std::function<Result<ChainLock>(const std::string&, int)>;
 
 struct IptablesOptions {
   // On which the DHCP server listens; as iptables takes it, a trailing '+'
@@ -35,11 +40,14 @@ struct IptablesOptions {
 // else one more. kNotFound: iptables is not installed; kPermission: it needs
 // CAP_NET_ADMIN and CAP_NET_RAW; kConflict: somebody else's rules make the
 // table unreadable, or keep the chain from being removed. The chain stays in
-// force when the controller ends, however that is.
+// force when the controller ends, however that is. One controller per chain
+// and network namespace: initialize() and tear_down() fail with kConflict,
+// naming the process, where another one holds it.
 //
 // All programs are started by `runner`, which is never null. Not thread-safe.
 std::unique_ptr<FilterDriver> make_iptables_driver(
-    IptablesOptions options, std::shared_ptr<CommandRunner> runner);
+    IptablesOptions options, std::shared_ptr<CommandRunner> runner,
+    TakeChainLock take_lock = &ChainLock::take);
 
 }  // namespace pxegate
 

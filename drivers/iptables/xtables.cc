@@ -44,6 +44,12 @@ Error failure(const std::string& program, const CommandOutput& output) {
   const std::string what =
       fmt::format("{} failed (exit status {}): {}", program, output.exit_status,
                   complaint(output.err));
+  if (contains(output.err, "can't open lock file")) {
+    return Error(what +
+                     "; that file has to be one that may be opened by the "
+                     "user whom the controller runs as",
+                 ErrorCode::kPermission);
+  }
   // Both backends translate errno into words of their own.
   if (contains(output.err, "you must be root") ||
       contains(output.err, "Permission denied") ||

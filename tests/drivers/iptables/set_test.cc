@@ -76,6 +76,7 @@ TEST_P(IptablesSetTest, WhatIsInForceIsReadBackAndUnchangedStaysSo) {
   EXPECT_EQ(make()->installed().value(),
             Policy({{HardwareAddress(MacAddress(kDenied)), kDeny}}, kAllow));
   EXPECT_FALSE(driver->sync(usual(kAllow)).value().changed());
+  driver->reset();
   auto next = make();
   ASSERT_THAT(next->initialize(), Succeeds());
   EXPECT_FALSE(next->sync(usual(kAllow)).value().changed());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -172,6 +173,26 @@ TEST_P(IptablesStateTest, TwoControllersForTwoInterfacesLeaveEachOtherAlone) {
     EXPECT_THAT(two->sync(usual(kDeny)).value().repaired, IsEmpty());
   }
   EXPECT_EQ(rules("INPUT").size(), 2U);
+}
+
+// With the same chain each would take the other's jump for a leftover.
+TEST_P(IptablesStateTest, TwoControllersCannotKeepOneChain) {
+  auto driver = started(usual(kAllow));
+  IptablesOptions second = options();
+  second.interface = "eth2";
+  auto other = make(second);
+  const std::string held =
+      fmt::format("chain gate is kept by process {}", ::getpid());
+  EXPECT_THAT(other->initialize(), FailsWith(ErrorCode::kConflict, held));
+  EXPECT_THAT(other->tear_down(), FailsWith(ErrorCode::kConflict, held));
+  EXPECT_THAT(rules("INPUT"), ElementsAre(jump()));
+  EXPECT_THAT(other->installed(), FailsWith(ErrorCode::kNotFound, "INPUT"));
+
+  driver->reset();
+  EXPECT_THAT(other->initialize(), Succeeds());
+  EXPECT_THAT(driver->initialize(), FailsWith(ErrorCode::kConflict, held));
+  EXPECT_THAT(other->tear_down(), Succeeds());
+  EXPECT_THAT(driver->initialize(), Succeeds());
 }
 
 TEST_P(IptablesStateTest, TenThousandMachinesAreOneProgramToo) {
@@ -376,6 +397,7 @@ TEST_P(IptablesRepairTest, WhatTheNftToolMadeThereIsAConflict) {
   output_of({"nft", "insert rule " + family + " filter INPUT ct state new"});
   EXPECT_THAT(driver->sync(usual(kDeny)),
               FailsWith(ErrorCode::kConflict, "made with nft"));
+  driver->reset();
   EXPECT_THAT(make()->initialize(),
               FailsWith(ErrorCode::kConflict, "made with nft"));
 }

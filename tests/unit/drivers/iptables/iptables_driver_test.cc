@@ -43,12 +43,15 @@ Snapshot machines(int first, int end, Verdict verdict, Verdict unknown) {
   return snapshot(Policy(std::move(entries), unknown));
 }
 
+// The real one is the host's.
+Result<ChainLock> no_lock(const std::string&, int) { return ChainLock(); }
+
 class IptablesDriverTest : public ::testing::Test {
  protected:
   std::unique_ptr<FilterDriver> make(int version = 4) const {
     return make_iptables_driver(
         {.interface = "eth1", .chain = "gate", .ip_version = version},
-        firewall_);
+        firewall_, no_lock);
   }
   std::unique_ptr<FilterDriver> started() const {
     auto driver = make();
@@ -243,8 +246,8 @@ TEST_F(IptablesDriverTest, RulesGiveWayToASetWhereThereIsOne) {
 void expect_no_gap(bool with_sets) {
   auto firewall = std::make_shared<FakeFirewall>();
   firewall->has_hash_mac = with_sets;
-  auto driver =
-      make_iptables_driver({.interface = "eth1", .chain = "gate"}, firewall);
+  auto driver = make_iptables_driver({.interface = "eth1", .chain = "gate"},
+                                     firewall, no_lock);
   RC_ASSERT(driver->initialize().has_value());
   Policy before;
   const auto policies = *rc::gen::container<std::vector<Policy>>(gen_policy());
@@ -281,8 +284,8 @@ RC_GTEST_PROP(IptablesDriverLaw, NoGapInAChainWithASet, ()) {
 RC_GTEST_PROP(IptablesDriverLaw, WhateverFailsOpensNothing, ()) {
   auto firewall = std::make_shared<FakeFirewall>();
   firewall->has_hash_mac = *rc::gen::arbitrary<bool>();
-  auto driver =
-      make_iptables_driver({.interface = "eth1", .chain = "gate"}, firewall);
+  auto driver = make_iptables_driver({.interface = "eth1", .chain = "gate"},
+                                     firewall, no_lock);
   RC_ASSERT(driver->initialize().has_value());
   const Policy before = *gen_policy();
   const Policy after = *gen_policy();
@@ -417,7 +420,7 @@ class NothingInstalled final : public CommandRunner {
 TEST(IptablesDriver, IptablesThatIsNotInstalledIsNamed) {
   auto driver = make_iptables_driver(
       {.interface = "eth1", .chain = "gate", .ip_version = 6},
-      std::make_shared<NothingInstalled>());
+      std::make_shared<NothingInstalled>(), no_lock);
   auto done = driver->initialize();
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().code(), ErrorCode::kNotFound);
