@@ -122,6 +122,10 @@ class Filter:
                 "[xdp]",
                 "interfaces = prov0",
                 f"pin_path = {self._lab.pin_path}",
+                "[iptables]",
+                "dnsmasq_interface = prov0",
+                "[dnsmasq_pxe_filter]",
+                f"dhcp_hostsdir = {self._lab.hostsdir}",
                 "[api]",
                 f"socket = {STATE / 'pxegate.sock'}",
             ]
