@@ -396,6 +396,9 @@ std::vector<std::string> IptablesDriver::notices() const {
       "iptables cannot see behind a DHCP relay: a relayed request has the "
       "relay's source address, and is judged as the relay's; where there are "
       "relays use xdp or nftables"};
+  notices.push_back(
+      fmt::format("DHCPv{} is not filtered: [iptables] ip_version is {}",
+                  options_.ip_version == 6 ? 4 : 6, options_.ip_version));
   // Servers for DHCPv6 have no clients without an address, and no need of
   // raw sockets.
   if (options_.ip_version != 6) {

@@ -286,7 +286,8 @@ Result<> NftablesDriver::tear_down() {
 DriverStatus NftablesDriver::status() const {
   DriverStatus status;
   status.driver = "nftables";
-  status.healthy = !options_.interfaces.empty();
+  // After an error it is not known what is in force.
+  status.healthy = table_.learned() && !options_.interfaces.empty();
   status.rules = rules_;
   for (const std::string& interface : options_.interfaces) {
     DriverTarget target;

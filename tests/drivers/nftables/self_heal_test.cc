@@ -117,6 +117,14 @@ TEST_F(NftablesSelfHealTest, ChangesBehindTheBackAndOursAreToldApart) {
   EXPECT_EQ(report->upserts, 2U);
 }
 
+TEST_F(NftablesSelfHealTest, AfterAnErrorItIsNotSaidToBeHealthy) {
+  nft("delete table netdev pxegate; add table netdev pxegate");
+  EXPECT_THAT(driver_->sync(policy_),
+              FailsWith(ErrorCode::kConflict, "did not make"));
+  driver_->reset();
+  EXPECT_FALSE(driver_->status().healthy);
+}
+
 TEST_F(NftablesSelfHealTest, EachDifferenceIsASentence) {
   nft("flush chain netdev pxegate dhcp; flush chain netdev pxegate client");
   auto report = driver_->sync(policy_);

@@ -331,19 +331,21 @@ TEST_F(IptablesDriverTest, StatusStartsNoProgram) {
 }
 
 TEST_F(IptablesDriverTest, StatusSaysWhatIptablesCannotDo) {
-  EXPECT_THAT(
-      make()->status().notices,
-      ElementsAre(HasSubstr("behind a DHCP relay"), HasSubstr("raw sockets")));
+  EXPECT_THAT(make()->status().notices,
+              ElementsAre(HasSubstr("behind a DHCP relay"),
+                          HasSubstr("DHCPv6 is not filtered"),
+                          HasSubstr("raw sockets")));
   // Servers for DHCPv6 read ordinary sockets.
   EXPECT_THAT(make(6)->status().notices,
-              ElementsAre(HasSubstr("behind a DHCP relay")));
+              ElementsAre(HasSubstr("behind a DHCP relay"),
+                          HasSubstr("DHCPv4 is not filtered")));
 }
 
 TEST_F(IptablesDriverTest, FromAThousandRulesOnItSaysWhatTheyCost) {
   firewall_->has_hash_mac = false;
   auto driver = started();
   sync(*driver, machines(0, 999, kDeny, kAllow));
-  EXPECT_THAT(driver->status().notices, SizeIs(2));
+  EXPECT_THAT(driver->status().notices, SizeIs(3));
   sync(*driver, machines(0, 1000, kDeny, kAllow));
   EXPECT_THAT(driver->status().notices, Contains(HasSubstr("1000 rules")));
 }
@@ -351,7 +353,7 @@ TEST_F(IptablesDriverTest, FromAThousandRulesOnItSaysWhatTheyCost) {
 TEST_F(IptablesDriverTest, ASetHasNoSuchCost) {
   auto driver = started();
   sync(*driver, machines(0, 5000, kDeny, kAllow));
-  EXPECT_THAT(driver->status().notices, SizeIs(2));
+  EXPECT_THAT(driver->status().notices, SizeIs(3));
 }
 
 // Whatever the driver meets first, the error says what to do.
