@@ -100,6 +100,7 @@ HostsEntry read_entry(int directory, const char* name,
   // ironic-inspector truncates before it writes.
   const std::string longest = hosts::contents_for(pattern, Verdict::kDeny);
   entry.odd = !entry.verdict && !longest.starts_with(*text);
+  if ((opened.info.st_mode & S_IROTH) == 0) entry.verdict = std::nullopt;
   return entry;
 }
 

@@ -21,7 +21,8 @@ using FileTime = std::chrono::nanoseconds;
 
 // What stands at a name that is ours.
 struct HostsEntry {
-  // nullopt: not a regular file, or not one of the two texts it may hold.
+  // nullopt: not a regular file, or not one of the two texts it may hold, or
+  // not for everybody to read, as for dnsmasq's user.
   std::optional<Verdict> verdict;
   // No text at all of ours or of a writer that was interrupted: somebody put
   // something else there on purpose.

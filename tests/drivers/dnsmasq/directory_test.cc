@@ -145,6 +145,25 @@ TEST_F(DnsmasqDirectoryTest, ADirectoryThatDnsmasqMayNotReadIsTold) {
               HasSubstr("may not read " + hostsdir_));
 }
 
+// As one that was restored from a backup, or written with another umask.
+TEST_F(DnsmasqDirectoryTest, AFileThatDnsmasqMayNotReadIsPutRight) {
+  write(text_of(kDenied), text_of(kDenied) + ",ignore\n");
+  write("unknown_hosts_filter", "*:*:*:*:*:*\n");
+  std::filesystem::permissions(path(text_of(kDenied)),
+                               std::filesystem::perms(0600));
+  run();
+  ASSERT_TRUE(answered(kDenied)) << "dnsmasq reads it";
+  auto driver = started(usual(kAllow));
+  EXPECT_FALSE(answered(kDenied));
+  std::filesystem::permissions(path(text_of(kDenied)),
+                               std::filesystem::perms(0640));
+  const auto report = driver->sync(usual(kAllow));
+  ASSERT_THAT(report, Succeeds());
+  EXPECT_THAT(report->repaired, ElementsAre(HasSubstr("1 file")));
+  run();
+  EXPECT_FALSE(answered(kDenied));
+}
+
 TEST_F(DnsmasqDirectoryTest, ADirectoryHasOneControllerThatPurges) {
   auto driver = started(usual());
   EXPECT_THAT(make()->initialize(),
