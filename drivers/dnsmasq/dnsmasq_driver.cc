@@ -343,7 +343,7 @@ Result<> DnsmasqDriver::tear_down() {
   auto identity = directory.watch_identity();
   if (!identity) return fail(identity.error());
   Feed feed = feed_for(directory, *identity);
-  if (auto done = forget_everything(feed, directory); !done) {
+  if (auto done = forget_everything(feed, directory, held_); !done) {
     return fail(done.error().within("removing the filter"));
   }
   let_go();

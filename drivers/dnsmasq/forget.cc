@@ -47,11 +47,17 @@ Result<> open_up(Feed& feed, const std::vector<File>& files) {
 
 }  // namespace
 
-Result<> forget_everything(Feed& feed, const HostsDir& directory) {
+Result<> forget_everything(Feed& feed, const HostsDir& directory,
+                           const Verdicts& held) {
   auto found = directory.list();
   if (!found) return fail(found.error());
-  const std::vector<File> files = files_of_ours(*found);
+  std::vector<File> files = files_of_ours(*found);
   if (!feed.unread()) {
+    for (const auto& [mac, verdict] : held) {
+      if (found->machines.contains(mac)) continue;
+      const std::string name = mac.to_string();
+      files.push_back({name, name, std::nullopt});
+    }
     if (auto done = open_up(feed, files); !done) {
       return fail(done.error().within(fmt::format(
           "{} files are left in {}", files.size(), directory.path())));

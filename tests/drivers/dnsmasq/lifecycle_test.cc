@@ -249,5 +249,17 @@ TEST_F(DnsmasqLifecycleTest, AControllerKilledAnywhereLeavesNoMachineOpen) {
   }
 }
 
+// dnsmasq does not react to a file that is removed.
+TEST_F(DnsmasqLifecycleTest, ATeardownFreesMachinesWhoseFilesAreGone) {
+  std::filesystem::create_directory(hostsdir_);
+  run();
+  auto driver = started(usual());
+  std::filesystem::remove(path(text_of(kDenied)));
+  ASSERT_FALSE(answered(kDenied));
+  ASSERT_THAT(driver->tear_down(), Succeeds());
+  EXPECT_TRUE(answered(kDenied));
+  EXPECT_THAT(files(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace pxegate::testing
