@@ -148,9 +148,7 @@ void Audience::remember(const HostsDir& directory, const Feed& feed) {
   ReaderStates present;
   for (const Reader& reader : feed.readers().readers) {
     const auto it = states_.find(reader.id());
-    if (it != states_.end() && greeted_.contains(reader.id())) {
-      present.insert(*it);
-    }
+    if (it != states_.end()) present.insert(*it);
   }
   std::string text = format_record(present, current_boot_id());
   if (text == recorded_) return;

@@ -129,8 +129,12 @@ DriverStatus describe_dnsmasq(const DnsmasqFacts& facts) {
   status.rules = facts.rules;
   DriverTarget target = target_of(facts);
   status.healthy = target.active && facts.synced;
-  if (facts.readers.empty() && !facts.blind.empty()) {
-    status.notices.push_back(target.detail);
+  if (!facts.blind.empty()) {
+    status.notices.push_back(facts.readers.empty()
+                                 ? target.detail
+                                 : "cannot vouch that every dnsmasq knows all "
+                                   "that was written: " +
+                                       facts.blind);
   }
   status.targets.push_back(std::move(target));
   add_foreign(facts, status.notices);

@@ -23,6 +23,9 @@ using namespace std::chrono_literals;
 constexpr std::size_t kEventsPerChange = 2;
 constexpr std::size_t kLargestBatch = 128;
 
+// An event with a short name; our own have longer ones.
+constexpr std::size_t kSmallestEvent = 32;
+
 // dnsmasq reads 250 files a second when it holds 100,000 of them.
 constexpr double kBlindRate = 200;
 
@@ -88,7 +91,7 @@ std::size_t inotify_queue_limit() {
   const auto text = read_file("/proc/sys/fs/inotify/max_queued_events", 64);
   std::size_t limit = 0;
   if (!text || !(std::istringstream(*text) >> limit)) return kKernelDefault;
-  return limit;
+  return std::min(limit, kKernelDefault);
 }
 
 void BlindPace::settle(Time now) {
@@ -118,6 +121,9 @@ Feed::Feed(const HostsDir& directory, std::string watch_identity,
   const std::size_t queue = inotify_queue_limit();
   batch_ =
       std::clamp<std::size_t>(queue / (8 * kEventsPerChange), 1, kLargestBatch);
+  // Never reached by a batch of ours.
+  crowded_ =
+      std::max(queue / 2, 4 * kEventsPerChange * batch_) * kSmallestEvent;
   look_again_ = std::max<std::size_t>(queue / (4 * kEventsPerChange), 1);
   look();
 }
@@ -127,6 +133,14 @@ void Feed::look() { scan_ = find_readers(watch_identity_); }
 Result<> Feed::until_read() {
   const auto began = steady_clock::now();
   for (const Reader& reader : scan_.readers) {
+    if (in_batch_ > 0 && reader.unread() >= crowded_) {
+      return fail(
+          fmt::format("dnsmasq (pid {}) may have lost changes to its hosts "
+                      "directory: something else fills its queue; it is told "
+                      "of them again",
+                      reader.id().pid),
+          ErrorCode::kUnavailable);
+    }
     if (auto done = pxegate::until_read(reader, limits_); !done) return done;
   }
   // It is at its last few events. Were there more at once, it would take them

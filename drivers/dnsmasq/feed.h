@@ -42,7 +42,9 @@ struct FeedLimits {
   std::chrono::milliseconds stuck;
 };
 
-// fs.inotify.max_queued_events: what exceeds it is lost without a word.
+// fs.inotify.max_queued_events: what exceeds it is lost without a word. The
+// kernel's default at most: a dnsmasq keeps the limit of the time it started,
+// and raising it since does not help (inotify_init(2)).
 std::size_t inotify_queue_limit();
 
 // Changes files of the directory no faster than every dnsmasq that watches it
@@ -87,6 +89,7 @@ class Feed {
   BlindPace& blind_pace_;
   ReaderScan scan_;
   std::size_t batch_;       // changes between two looks at the queues
+  std::size_t crowded_;     // bytes unread that may stand for a full queue
   std::size_t look_again_;  // changes between two looks for a reader
   std::size_t in_batch_ = 0;
   std::size_t changes_ = 0;

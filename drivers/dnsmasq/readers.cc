@@ -95,6 +95,7 @@ std::optional<int> watching_fd(pid_t pid, const std::string& identity,
     std::error_code error;
     const auto target =
         std::filesystem::read_symlink(fmt::format("{}/{}", folder, fd), error);
+    denied = denied || error == std::errc::permission_denied;
     if (error || target.native() != "anon_inode:inotify") continue;
     const auto info =
         read_file(fmt::format("/proc/{}/fdinfo/{}", pid, fd), kProcFile);

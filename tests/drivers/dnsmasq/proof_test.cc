@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <filesystem>
 #include <thread>
 
+#include "drivers/dnsmasq/audience.h"
+#include "drivers/dnsmasq/feed.h"
+#include "drivers/dnsmasq/hosts_dir.h"
+#include "drivers/dnsmasq/read_record.h"
+#include "drivers/dnsmasq/readers.h"
 #include "tests/drivers/dnsmasq/dnsmasq_fixture.h"
 
 namespace pxegate::testing {
@@ -28,6 +36,19 @@ PolicyRules many(std::uint32_t count, Verdict verdict) {
   for (std::uint32_t i = 0; i < count; ++i)
     rules.push_back({machine(i), verdict});
   return rules;
+}
+
+// For good, in this process.
+bool drop_capability(int capability) {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3,
+                                  .pid = 0};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
+  if (::syscall(SYS_capget, &header, sets.data()) != 0) return false;
+  auto& set = sets.at(static_cast<std::size_t>(capability) / 32);
+  const std::uint32_t bit = 1U << (capability % 32);
+  set.effective &= ~bit;
+  set.permitted &= ~bit;
+  return ::syscall(SYS_capset, &header, sets.data()) == 0;
 }
 
 TEST_F(DnsmasqProofTest, WithoutADnsmasqNobodyIsFilteredAndStatusSaysSo) {
@@ -137,6 +158,43 @@ TEST_F(DnsmasqProofTest,
   EXPECT_TRUE(driver->status().healthy);
 }
 
+// It shares its queue with whatever else happens in the directory.
+TEST_F(DnsmasqProofTest, AQueueThatOthersFillProvesNothing) {
+  std::filesystem::create_directory(hostsdir_);
+  Dnsmasq& dnsmasq = run();
+  const auto directory = HostsDir::open(hostsdir_);
+  ASSERT_THAT(directory, Succeeds());
+  BlindPace pace(1000);
+  const FeedLimits limits{std::chrono::steady_clock::now() + 60s, 10s};
+  Feed feed(*directory, directory->watch_identity().value(), limits, pace);
+  ASSERT_THAT(feed.write("unknown_hosts_filter", "*:*:*:*:*:*\n"), Succeeds());
+  dnsmasq.signal(SIGSTOP);
+  for (int i = 0; i < 20'000; ++i) write(fmt::format(".filler-{}", i % 2), "");
+  EXPECT_THAT(feed.confirm(),
+              FailsWith(ErrorCode::kUnavailable, "may have lost"));
+  dnsmasq.signal(SIGCONT);
+}
+
+TEST_F(DnsmasqProofTest, WhatIsKnownOfADnsmasqIsNotForgottenBeforeItIsGreeted) {
+  std::filesystem::create_directory(hostsdir_);
+  run();
+  const auto directory = HostsDir::open(hostsdir_);
+  ASSERT_THAT(directory, Succeeds());
+  BlindPace pace(1000);
+  const FeedLimits limits{std::chrono::steady_clock::now() + 60s, 10s};
+  const Feed feed(*directory, directory->watch_identity().value(), limits,
+                  pace);
+  ASSERT_EQ(feed.readers().readers.size(), 1U);
+  const ReaderId id = feed.readers().readers[0].id();
+  const ReaderStates known = {{id, {FileTime(12345), 7}}};
+  ASSERT_THAT(directory->write(kReadRecordName,
+                               format_record(known, current_boot_id())),
+              Succeeds());
+  Audience::remembered(*directory).remember(*directory, feed);
+  EXPECT_EQ(parse_record(read(std::string(kReadRecordName)), current_boot_id()),
+            known);
+}
+
 TEST_F(DnsmasqProofTest, WhatAnEarlierControllerProvedIsNotToldAgain) {
   std::filesystem::create_directory(hostsdir_);
   run();
@@ -188,6 +246,28 @@ TEST_F(DnsmasqProofTest, AControllerWithoutPrivilegesDoesNotVouch) {
         status.notices.size() == 1 &&
         status.notices[0].find("cannot vouch") != std::string::npos &&
         status.notices[0].find("CAP_SYS_PTRACE") != std::string::npos;
+    ::_exit(done && told ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_FALSE(answered(kDenied));
+  EXPECT_TRUE(answered(kAllowed));
+}
+
+// Root in a container, or with CapabilityBoundingSet=, is not who it seems.
+TEST_F(DnsmasqProofTest, RootWithoutThePrivilegeToLookDoesNotVouchEither) {
+  std::filesystem::create_directory(hostsdir_);
+  run();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (!drop_capability(CAP_SYS_PTRACE)) ::_exit(2);
+    auto driver = make();
+    const bool done = driver->initialize() && driver->sync(usual());
+    const DriverStatus status = driver->status();
+    const bool told =
+        status.notices.size() == 1 &&
+        status.notices[0].find("cannot vouch") != std::string::npos;
     ::_exit(done && told ? 0 : 1);
   }
   int status = 0;

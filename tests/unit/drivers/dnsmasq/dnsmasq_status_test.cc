@@ -51,6 +51,15 @@ TEST(DnsmasqStatusTest, NobodyThereIsUnhealthyAndNotSeeingIsNoticed) {
                                                 HasSubstr("no privilege"))));
 }
 
+// Another dnsmasq may read the directory beside the one that is vouched for.
+TEST(DnsmasqStatusTest, NotSeeingIsNoticedBesideOneThatIsVouchedFor) {
+  DnsmasqFacts facts = good();
+  facts.blind = "no privilege";
+  EXPECT_THAT(describe_dnsmasq(facts).notices,
+              ElementsAre(AllOf(HasSubstr("cannot vouch that every"),
+                                HasSubstr("no privilege"))));
+}
+
 TEST(DnsmasqStatusTest, ManyMachinesNameTheBetterDrivers) {
   DnsmasqFacts facts = good();
   facts.rules = kManyFiles - 1;

@@ -30,5 +30,11 @@ TEST(BlindPaceTest, TheRestTakesItsTime) {
   EXPECT_EQ(pace.rest(start + 1h), 0ms);
 }
 
+// What dnsmasq has is the limit of the time when it started.
+TEST(InotifyQueueLimitTest, NoMoreThanTheKernelsDefaultIsCountedOn) {
+  EXPECT_GT(inotify_queue_limit(), 0U);
+  EXPECT_LE(inotify_queue_limit(), 16384U);
+}
+
 }  // namespace
 }  // namespace pxegate
