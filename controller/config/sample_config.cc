@@ -18,7 +18,7 @@ std::string comment(std::string_view text) {
     const std::string_view word = text.substr(0, end);
     if (line.size() + 1 + word.size() > kWidth && line.size() > 1) {
       out += line + "\n";
-      line = "#";
+      line.assign(1, '#');
     }
     line.append(" ").append(word);
     text.remove_prefix(std::min(end + 1, text.size()));

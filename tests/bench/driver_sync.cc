@@ -84,7 +84,12 @@ Result<nlohmann::json> measure(const std::string& file, std::uint32_t ports) {
     found[step] = Seconds(std::chrono::steady_clock::now() - started).count();
   }
   if (auto installed = host.installed()) {
-    if (*installed != *two->policy) return fail("another policy is installed");
+    // A driver may leave out whom the verdict for unknown machines covers.
+    for (const Policy::Entry& entry : two->policy->entries()) {
+      if (installed->verdict(entry.address) != entry.verdict) {
+        return fail("another policy is installed");
+      }
+    }
   }
   if (auto gone = host.tear_down(); !gone) return fail(gone.error());
   return found;
