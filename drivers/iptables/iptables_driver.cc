@@ -79,7 +79,7 @@ class IptablesDriver final : public FilterDriver {
   const FilterPlace place_;
   const Xtables xtables_;
   IpsetStore sets_;
-  std::optional<ChainLock> lock_;
+  std::optional<NamespaceLock> lock_;
   // What the chain was left with; set while initialized.
   std::optional<ChainBody> enforced_;
   std::string set_in_use_;
@@ -344,7 +344,7 @@ Result<> IptablesDriver::tear_down() {
   // Another controller may run, whose filter must not go under its feet.
   auto locked = lock();
   if (!locked) return locked;
-  const std::optional<ChainLock> held = std::exchange(lock_, std::nullopt);
+  const std::optional<NamespaceLock> held = std::exchange(lock_, std::nullopt);
   reset();
   FoundFilter found;
   Result<> done = fail("not tried");
@@ -429,6 +429,13 @@ Result<Policy> IptablesDriver::installed() const {
 }
 
 }  // namespace
+
+Result<NamespaceLock> take_chain_lock(const std::string& chain,
+                                      int ip_version) {
+  return NamespaceLock::take(fmt::format("iptables-{}-{}", ip_version, chain),
+                             fmt::format("chain {}", chain),
+                             "choose another [iptables] firewall_chain");
+}
 
 std::unique_ptr<FilterDriver> make_iptables_driver(
     IptablesOptions options, std::shared_ptr<CommandRunner> runner,

@@ -7,13 +7,16 @@
 #include <string>
 
 #include "controller/base/command_runner.h"
+#include "controller/base/namespace_lock.h"
 #include "controller/driver/filter_driver.h"
-#include "drivers/iptables/chain_lock.h"
 
 namespace pxegate {
 
-// Of a chain's name and the IP version.
-using TakeChainLock = std::function<Result<ChainLock>(const std::string&, int)>;
+// Keeps two controllers from one chain, where each would take the other's jump
+// for a leftover. Of the chain's name and the IP version.
+using TakeChainLock =
+    std::function<Result<NamespaceLock>(const std::string&, int)>;
+Result<NamespaceLock> take_chain_lock(const std::string& chain, int ip_version);
 
 struct IptablesOptions {
   // On which the DHCP server listens; as iptables takes it, a trailing '+'
@@ -47,7 +50,7 @@ struct IptablesOptions {
 // All programs are started by `runner`, which is never null. Not thread-safe.
 std::unique_ptr<FilterDriver> make_iptables_driver(
     IptablesOptions options, std::shared_ptr<CommandRunner> runner,
-    TakeChainLock take_lock = &ChainLock::take);
+    TakeChainLock take_lock = take_chain_lock);
 
 }  // namespace pxegate
 

@@ -12,9 +12,9 @@
 
 #include "controller/base/link_watch.h"
 #include "controller/base/log.h"
+#include "controller/base/namespace_lock.h"
 #include "drivers/nftables/nft_context.h"
 #include "drivers/nftables/table.h"
-#include "drivers/nftables/table_lock.h"
 
 namespace pxegate {
 namespace {
@@ -60,13 +60,14 @@ class NftablesDriver final : public FilterDriver {
   // Filters what is not filtered yet. What does not work is a problem of that
   // interface only.
   void add_interfaces(const Structure& found, SyncReport& report);
+  Result<> lock();
   Result<> rebuild(const FilterContents& contents);
   void report_tampering(const FilterContents& found, SyncReport& report) const;
 
   const NftablesOptions options_;
   Table table_;
   std::optional<LinkWatch> watch_;
-  std::optional<TableLock> lock_;
+  std::optional<NamespaceLock> lock_;
   std::map<std::string, bool> filtered_;  // by interface: there is a chain
   std::map<std::string, std::string> problems_;  // by interface
   std::size_t rules_ = 0;
@@ -79,15 +80,22 @@ bool exists(const std::string& interface) {
   return ::if_nametoindex(interface.c_str()) != 0;
 }
 
+Result<> NftablesDriver::lock() {
+  if (lock_) return {};
+  auto lock =
+      NamespaceLock::take(fmt::format("nftables-{}", options_.table),
+                          fmt::format("nftables table {}", options_.table),
+                          "choose another [nftables] table");
+  if (!lock) return fail(lock.error());
+  lock_ = std::move(*lock);
+  return {};
+}
+
 Result<> NftablesDriver::initialize() {
   if (auto right = check_names(options_.table, options_.interfaces); !right) {
     return right;
   }
-  if (!lock_) {
-    auto lock = TableLock::take(options_.table);
-    if (!lock) return fail(lock.error());
-    lock_ = std::move(*lock);
-  }
+  if (auto locked = lock(); !locked) return locked;
   if (!warned_) {
     log::warning("nftables: {}", kRawSockets);
     warned_ = true;
@@ -260,11 +268,7 @@ void NftablesDriver::shut_down() noexcept {
 Result<> NftablesDriver::tear_down() {
   if (auto right = check_names(options_.table, {}); !right) return right;
   // Another controller may run, whose filter must not go under its feet.
-  if (!lock_) {
-    auto lock = TableLock::take(options_.table);
-    if (!lock) return fail(lock.error());
-    lock_ = std::move(*lock);
-  }
+  if (auto locked = lock(); !locked) return locked;
   auto found = table_.structure();
   if (!found && found.error().code() != ErrorCode::kConflict) {
     return fail(found.error());

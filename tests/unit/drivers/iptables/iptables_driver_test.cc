@@ -44,7 +44,9 @@ Snapshot machines(int first, int end, Verdict verdict, Verdict unknown) {
 }
 
 // The real one is the host's.
-Result<ChainLock> no_lock(const std::string&, int) { return ChainLock(); }
+Result<NamespaceLock> no_lock(const std::string&, int) {
+  return NamespaceLock();
+}
 
 class IptablesDriverTest : public ::testing::Test {
  protected:
