@@ -133,15 +133,20 @@ void Feed::look() { scan_ = find_readers(watch_identity_); }
 Result<> Feed::until_read() {
   const auto began = steady_clock::now();
   for (const Reader& reader : scan_.readers) {
+    if (given_up_.contains(reader.id())) continue;
     if (in_batch_ > 0 && reader.unread() >= crowded_) {
-      return fail(
+      doubt_ = Error(
           fmt::format("dnsmasq (pid {}) may have lost changes to its hosts "
                       "directory: something else fills its queue; it is told "
                       "of them again",
                       reader.id().pid),
           ErrorCode::kUnavailable);
     }
-    if (auto done = pxegate::until_read(reader, limits_); !done) return done;
+    auto done = pxegate::until_read(reader, limits_);
+    if (done) continue;
+    if (steady_clock::now() > limits_.deadline) return done;
+    given_up_.insert(reader.id());
+    if (!doubt_) doubt_ = done.error();
   }
   // It is at its last few events. Were there more at once, it would take them
   // before it looks at its clients.
@@ -201,6 +206,7 @@ Result<FileTime> Feed::confirm() {
   auto marked = directory_.mark();
   if (!marked) return marked;
   if (auto read = until_read(); !read) return fail(read.error());
+  if (doubt_) return fail(*doubt_);
   return marked;
 }
 

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -51,8 +53,9 @@ std::size_t inotify_queue_limit();
 // reads them, in batches that are small beside its queue, and with pauses in
 // which it can answer clients: it does not while events are waiting.
 //
-// Every call may wait. kUnavailable where a dnsmasq shows no sign of life or
-// the deadline is over; what was changed so far stays.
+// Every call may wait. kUnavailable where the deadline is over; what was
+// changed so far stays. A dnsmasq that shows no sign of life is given up: the
+// others are told, and confirm() fails.
 class Feed {
  public:
   Feed(const HostsDir& directory, std::string watch_identity, FeedLimits limits,
@@ -66,7 +69,8 @@ class Feed {
   // time returned is one that all of that precedes. The proof: its queue was
   // empty, then a marker was put in, and the marker is gone as well. dnsmasq
   // takes events out a few at a time and acts on these before it takes more.
-  // Where it is blind it waits as long as reading takes at most.
+  // kUnavailable from the time on when a reader was given up, or may have lost
+  // something. Where it is blind it waits as long as reading takes at most.
   Result<FileTime> confirm();
 
   // Looks again who reads the directory.
@@ -88,9 +92,11 @@ class Feed {
   const FeedLimits limits_;
   BlindPace& blind_pace_;
   ReaderScan scan_;
-  std::size_t batch_;       // changes between two looks at the queues
-  std::size_t crowded_;     // bytes unread that may stand for a full queue
-  std::size_t look_again_;  // changes between two looks for a reader
+  std::set<ReaderId> given_up_;
+  std::optional<Error> doubt_;  // why nothing can be proved any more
+  std::size_t batch_;           // changes between two looks at the queues
+  std::size_t crowded_;         // bytes unread that may stand for a full queue
+  std::size_t look_again_;      // changes between two looks for a reader
   std::size_t in_batch_ = 0;
   std::size_t changes_ = 0;
 };

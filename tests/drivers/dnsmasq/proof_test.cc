@@ -90,6 +90,27 @@ TEST_F(DnsmasqProofTest,
   EXPECT_TRUE(answered(kUnknown));
 }
 
+TEST_F(DnsmasqProofTest, AStoppedDnsmasqKeepsNoNewsFromAnother) {
+  DnsmasqOptions options = this->options();
+  options.limits.stuck = 300ms;
+  std::filesystem::create_directory(hostsdir_);
+  const Dnsmasq other(hostsdir_, state_.path());
+  static_cast<void>(answered(kCanary));
+  run();
+  auto driver = started(usual(), options);
+  other.signal(SIGSTOP);
+  for (const Verdict verdict : {kDeny, kAllow, kDeny}) {
+    EXPECT_THAT(driver->sync(snapshot({{kAllowed, verdict}})),
+                FailsWith(ErrorCode::kUnavailable, "it does not run"));
+    EXPECT_EQ(answered(kAllowed), verdict == kAllow);
+    driver->reset();
+    ASSERT_THAT(driver->initialize(), Succeeds());
+  }
+  other.signal(SIGCONT);
+  ASSERT_THAT(driver->sync(snapshot({{kAllowed, kAllow}})), Succeeds());
+  EXPECT_TRUE(driver->status().healthy);
+}
+
 // Unknown machines are let in when dnsmasq knows all that stay denied.
 TEST_F(DnsmasqProofTest, NothingIsOpenedBeforeWhatCloses) {
   DnsmasqOptions options = this->options();
@@ -165,7 +186,7 @@ TEST_F(DnsmasqProofTest, AQueueThatOthersFillProvesNothing) {
   const auto directory = HostsDir::open(hostsdir_);
   ASSERT_THAT(directory, Succeeds());
   BlindPace pace(1000);
-  const FeedLimits limits{std::chrono::steady_clock::now() + 60s, 10s};
+  const FeedLimits limits{std::chrono::steady_clock::now() + 60s, 300ms};
   Feed feed(*directory, directory->watch_identity().value(), limits, pace);
   ASSERT_THAT(feed.write("unknown_hosts_filter", "*:*:*:*:*:*\n"), Succeeds());
   dnsmasq.signal(SIGSTOP);
