@@ -44,6 +44,11 @@ FileTime changed_at(const struct stat& info) {
          std::chrono::nanoseconds(info.st_ctim.tv_nsec);
 }
 
+// dnsmasq reads as a user of its own.
+bool is_for_everybody(const struct stat& info) {
+  return (info.st_mode & S_IROTH) != 0;
+}
+
 // Never waits for a FIFO's other end, never follows a link.
 UniqueFd open_file(int directory, const char* name, int access) {
   return UniqueFd(
@@ -100,7 +105,7 @@ HostsEntry read_entry(int directory, const char* name,
   // ironic-inspector truncates before it writes.
   const std::string longest = hosts::contents_for(pattern, Verdict::kDeny);
   entry.odd = !entry.verdict && !longest.starts_with(*text);
-  if ((opened.info.st_mode & S_IROTH) == 0) entry.verdict = std::nullopt;
+  if (!is_for_everybody(opened.info)) entry.verdict = std::nullopt;
   return entry;
 }
 
@@ -236,6 +241,31 @@ Result<UniqueFd> HostsDir::make_temporary(std::string& name) const {
 
 Result<> HostsDir::write(std::string_view name,
                          std::string_view contents) const {
+  auto done = replace(name, contents);
+  // On a full disk there is no room for another file, but to extend a text by
+  // `,ignore` none is needed.
+  if (!done && extend(name, contents)) return {};
+  return done;
+}
+
+// In one write, so that whoever reads finds the old text or the new.
+bool HostsDir::extend(std::string_view name, std::string_view contents) const {
+  const std::string file(name);
+  const Opened before = open_regular(fd_.get(), file.c_str());
+  const UniqueFd fd =
+      before.fd ? open_file(fd_.get(), file.c_str(), O_WRONLY) : UniqueFd();
+  struct stat info {};
+  if (!fd || ::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode) ||
+      info.st_nlink != 1 || info.st_size == 0 || !is_for_everybody(info) ||
+      static_cast<std::size_t>(info.st_size) > contents.size()) {
+    return false;
+  }
+  return ::pwrite(fd.get(), contents.data(), contents.size(), 0) ==
+         static_cast<ssize_t>(contents.size());
+}
+
+Result<> HostsDir::replace(std::string_view name,
+                           std::string_view contents) const {
   std::string temporary;
   auto fd = make_temporary(temporary);
   if (!fd) return fail(fd.error());

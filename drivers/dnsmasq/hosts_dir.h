@@ -69,7 +69,9 @@ class HostsDir {
   // Makes `name` hold `contents`, whatever was there but a directory. Whoever
   // reads sees the old contents or the new, nothing between: the text is
   // written to a file that dnsmasq passes over and moved into place, which is
-  // one event that dnsmasq acts on (IN_MOVED_TO).
+  // one event that dnsmasq acts on (IN_MOVED_TO). Where no file can be made, as
+  // on a full disk, a text of ours is still made longer, as denying does, in
+  // place (IN_CLOSE_WRITE).
   Result<> write(std::string_view name, std::string_view contents) const;
   // Has dnsmasq read the file again (IN_CLOSE_WRITE), changing nothing.
   Result<> announce(const MacAddress& mac) const;
@@ -94,6 +96,8 @@ class HostsDir {
       : path_(std::move(path)), fd_(std::move(fd)) {}
 
   std::string at(std::string_view name) const;
+  Result<> replace(std::string_view name, std::string_view contents) const;
+  bool extend(std::string_view name, std::string_view contents) const;
   Result<UniqueFd> make_temporary(std::string& name) const;
 
   std::string path_;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <fstream>
+#include <string>
 
 #include "tests/drivers/dnsmasq/dnsmasq_fixture.h"
 
@@ -143,6 +146,55 @@ TEST_F(DnsmasqDirectoryTest, ADirectoryThatDnsmasqMayNotReadIsTold) {
   EXPECT_FALSE(driver->status().healthy);
   EXPECT_THAT(target_of(*driver).detail,
               HasSubstr("may not read " + hostsdir_));
+}
+
+// A tmpfs with few inodes, on a directory.
+class SmallDisk {
+ public:
+  explicit SmallDisk(const std::string& path) : path_(path) {
+    std::filesystem::create_directory(path_);
+    EXPECT_EQ(
+        ::mount("test", path_.c_str(), "tmpfs", 0, "mode=755,nr_inodes=64"), 0);
+  }
+  ~SmallDisk() { ::umount2(path_.c_str(), MNT_DETACH); }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+
+  void fill() const {
+    for (int i = 0; std::ofstream(filler(i)).is_open(); ++i) {
+    }
+  }
+  void clear() const {
+    for (int i = 0; std::filesystem::remove(filler(i)); ++i) {
+    }
+  }
+
+ private:
+  std::string filler(int number) const {
+    return path_ + "/.filler-" + std::to_string(number);
+  }
+  const std::string path_;
+};
+
+TEST_F(DnsmasqDirectoryTest, AFullDiskDoesNotKeepWhatHasToCloseOpen) {
+  const SmallDisk disk(hostsdir_);
+  run();
+  auto driver = started(usual(kAllow));
+  ASSERT_TRUE(answered(kAllowed));
+  disk.fill();
+  EXPECT_FALSE(driver->sync(snapshot({{kDenied, kDeny}, {kAllowed, kDeny}})));
+  EXPECT_FALSE(answered(kAllowed));
+  EXPECT_FALSE(answered(kUnknown));
+  driver->reset();
+  ASSERT_THAT(driver->initialize(), Succeeds());
+  EXPECT_FALSE(driver->sync(usual(kAllow)));
+  EXPECT_FALSE(answered(kAllowed));
+  disk.clear();
+  driver->reset();
+  ASSERT_THAT(driver->initialize(), Succeeds());
+  ASSERT_THAT(driver->sync(usual(kAllow)), Succeeds());
+  EXPECT_TRUE(answered(kAllowed));
+  EXPECT_FALSE(answered(kDenied));
 }
 
 // As one that was restored from a backup, or written with another umask.
