@@ -110,7 +110,7 @@ TEST_P(DnsmasqAtScale, EveryMachineEndsRightAndNoneIsEverAnswered) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Machines, DnsmasqAtScale,
-                         ::testing::Values(1'000, 10'000, 50'000),
+                         ::testing::Values(1'000, 10'000, 20'000, 50'000),
                          ::testing::PrintToStringParamName());
 
 }  // namespace

@@ -91,6 +91,8 @@ Result<nlohmann::json> measure(const std::string& file, std::uint32_t ports) {
       }
     }
   }
+  // A stopped dnsmasq need not be waited for to forget.
+  host.shut_down();
   if (auto gone = host.tear_down(); !gone) return fail(gone.error());
   return found;
 }
