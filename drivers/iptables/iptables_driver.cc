@@ -231,8 +231,7 @@ Result<> IptablesDriver::initialize() {
   auto found = enforce(std::nullopt);
   if (!found) return fail(found.error());
   if (found->filter.in_force()) {
-    log::info("chain {} is in force from an earlier run and stays so",
-              place_.chain);
+    log::info("chain {} is in force already, and stays so", place_.chain);
   } else if (found->filter.chain_exists) {
     log::warning("chain {} was half-made: DHCP is closed until the first sync",
                  place_.chain);
