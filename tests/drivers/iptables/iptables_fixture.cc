@@ -103,33 +103,6 @@ std::string variant_name(const ::testing::TestParamInfo<Variant>& info) {
   return fmt::format("{}_v{}", info.param.backend, info.param.version);
 }
 
-Snapshot snapshot(const std::vector<PolicyRule>& rules, Verdict unknown) {
-  std::vector<Policy::Entry> entries;
-  entries.reserve(rules.size());
-  for (const PolicyRule& rule : rules) {
-    entries.push_back({HardwareAddress(MacAddress(rule.mac)), rule.verdict});
-  }
-  return {std::make_shared<Inventory>(),
-          std::make_shared<Policy>(std::move(entries), unknown)};
-}
-
-Snapshot usual(Verdict unknown) {
-  return snapshot({{kDenied, kDeny}, {kAllowed, kAllow}}, unknown);
-}
-
-std::vector<PolicyRule> many(std::uint32_t first, std::uint32_t count,
-                             Verdict verdict) {
-  std::vector<PolicyRule> rules;
-  for (std::uint32_t i = first; i < first + count; ++i) {
-    rules.push_back(
-        {Mac{0x02, 0, static_cast<std::uint8_t>(i >> 24),
-             static_cast<std::uint8_t>(i >> 16),
-             static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)},
-         verdict});
-  }
-  return rules;
-}
-
 Result<CommandOutput> BackendRunner::run(const Command& command) {
   names_.push_back(command.argv.at(0));
   if (before) before(command);

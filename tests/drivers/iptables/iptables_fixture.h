@@ -15,45 +15,11 @@
 
 #include "controller/base/command_runner.h"
 #include "drivers/iptables/iptables_driver.h"
+#include "tests/support/machines.h"
 #include "tests/support/netns.h"
 #include "tests/support/packet.h"
 
 namespace pxegate::testing {
-
-inline constexpr Mac kDenied{0x52, 0x54, 0x00, 0x00, 0x00, 0x0d};
-inline constexpr Mac kAllowed{0x52, 0x54, 0x00, 0x00, 0x00, 0x0a};
-inline constexpr Mac kUnknown{0x52, 0x54, 0x00, 0x00, 0x00, 0x0f};
-
-inline constexpr auto kAllow = Verdict::kAllow;
-inline constexpr auto kDeny = Verdict::kDeny;
-
-struct PolicyRule {
-  Mac mac;
-  Verdict verdict;
-};
-Snapshot snapshot(const std::vector<PolicyRule>& rules, Verdict unknown);
-// kDenied denied, kAllowed allowed, the rest as `unknown` says.
-Snapshot usual(Verdict unknown);
-// `count` machines from `first` on, all with the same verdict.
-std::vector<PolicyRule> many(std::uint32_t first, std::uint32_t count,
-                             Verdict verdict);
-
-MATCHER(Succeeds, "succeeds") {
-  if (arg) return true;
-  *result_listener << "which failed: " << arg.error().message();
-  return false;
-}
-
-MATCHER_P2(FailsWith, code, text, "") {
-  if (arg) {
-    *result_listener << "which succeeded";
-    return false;
-  }
-  *result_listener << to_string(arg.error().code()) << ": "
-                   << arg.error().message();
-  return arg.error().code() == code &&
-         arg.error().message().find(text) != std::string::npos;
-}
 
 // Runs programs of one backend, whatever the machine's alternatives say, and
 // notes what it ran. ipset is not found unless asked for, so that what the

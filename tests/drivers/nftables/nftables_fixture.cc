@@ -50,45 +50,6 @@ bool take_datagram(int socket) {
 
 }  // namespace
 
-Mac machine(std::uint32_t number) {
-  return {0x02,
-          0x00,
-          static_cast<std::uint8_t>(number >> 24),
-          static_cast<std::uint8_t>(number >> 16),
-          static_cast<std::uint8_t>(number >> 8),
-          static_cast<std::uint8_t>(number)};
-}
-
-Bytes discover(const Mac& mac) {
-  return (Ethernet{.source = mac} / Ipv4{} / Udp{} /
-          Bootp{.chaddr = {mac.begin(), mac.end()}} / DhcpOptions{})
-      .bytes();
-}
-
-Snapshot snapshot(const std::vector<PolicyRule>& rules, Verdict unknown) {
-  std::vector<Policy::Entry> entries;
-  entries.reserve(rules.size());
-  for (const PolicyRule& rule : rules) {
-    entries.push_back({HardwareAddress(MacAddress(rule.mac)), rule.verdict});
-  }
-  return {std::make_shared<Inventory>(),
-          std::make_shared<Policy>(std::move(entries), unknown)};
-}
-
-std::vector<PolicyRule> many(std::uint32_t first, std::uint32_t count,
-                             Verdict verdict) {
-  std::vector<PolicyRule> rules;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    rules.push_back({machine(first + i), verdict});
-  }
-  return rules;
-}
-
-Snapshot usual(Verdict unknown) {
-  return snapshot({{kDenied, Verdict::kDeny}, {kAllowed, Verdict::kAllow}},
-                  unknown);
-}
-
 std::string nft(const std::string& script) {
   SystemCommandRunner runner;
   auto output = runner.run({.argv = {"nft", "-f", "-"}, .input = script});
