@@ -2,31 +2,48 @@
 /*
  * Lets a DHCP request pass only if the policy allows its client. Everything
  * that is no DHCP request leaves at the first instruction that shows it, and
- * is not counted.
+ * is not counted. README.md says what happens to each frame.
  */
 
 #include <linux/bpf.h>
 #include <linux/in.h>
+#include <linux/in6.h>
 
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/parse.h"
 #include "bpf/pxe_filter_abi.h"
 
-/* Sized by the controller before loading: [xdp] max_clients. */
+/*
+ * Sized by the controller before loading, as [xdp] max_clients asks. Mapped:
+ * that aligns the buckets with cache lines, and lets the controller write a
+ * slot by one store.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PXE_MIN_BUCKETS);
+	__type(key, __u32);
+	__type(value, struct pxe_bucket);
+} rules SEC(".maps");
+
+/* How many buckets there are, less one. */
+const volatile __u32 bucket_mask = PXE_MIN_BUCKETS - 1;
+
+/* Rules that found no room in their bucket, and those of GUIDs. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 1);
 	__type(key, struct pxe_addr);
 	__type(value, struct pxe_rule);
-} rules SEC(".maps");
+} more_rules SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, PXE_COUNTERS);
+	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct pxe_counters);
 } counters SEC(".maps");
 
 struct {
@@ -39,9 +56,22 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, PXE_MAX_RELAYS);
-	__type(key, __be32);
+	__type(key, struct pxe_ip);
 	__type(value, struct pxe_relay);
 } relays SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, PXE_MAX_DISCOVERY_RELAYS);
+	__type(key, struct pxe_network);
+	__type(value, __u8);
+} discovery_relays SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, PXE_EVENTS_BYTES);
+} events SEC(".maps");
 
 /* Until the controller knows better, unknown machines are denied. */
 volatile struct pxe_settings settings SEC(".data.settings") = {
@@ -49,132 +79,203 @@ volatile struct pxe_settings settings SEC(".data.settings") = {
     .unknown_verdict = PXE_DENY,
 };
 
+/*
+ * Token buckets of the unknown clients that are not among the recent ones, by
+ * interface. Interfaces whose indexes agree in the last bits share one.
+ */
+#define PXE_INTERFACE_BUCKETS 256
+__u64 new_unknown_tat_ns[PXE_INTERFACE_BUCKETS];
+
 /* A request with what was read of it, on its way to the verdict. */
 struct request {
+	struct pxe_seen seen; /* first, for is_zero() */
 	struct pxe_addr addr;
-	__u8 chaddr[ETH_ALEN]; /* whatever its hardware type */
-	__be32 giaddr;
-	struct pxe_frame frame;
-	struct pxe_options options;
-	__u32 reason;
+	__u64 others[2]; /* slots of other addresses that come with it; 0: none */
+	__u32 options;	 /* DHCPv4: where they start; 0: they were read */
+	__u32 end;
+	__u8 out_of_scope;
 };
 
-static __always_inline void count(__u32 verdict, __u32 reason)
-{
-	__u32 index = pxe_counter(verdict, reason);
-	__u64 *packets = bpf_map_lookup_elem(&counters, &index);
+#define PXE_NO_RULE PXE_VERDICTS
 
-	if (packets)
-		(*packets)++;
+static __always_inline __u32 find_more_rules(const struct pxe_addr *addr)
+{
+	const struct pxe_rule *rule = bpf_map_lookup_elem(&more_rules, addr);
+
+	if (!rule)
+		return PXE_NO_RULE;
+	return rule->verdict == PXE_ALLOW ? PXE_ALLOW : PXE_DENY;
 }
 
-/* Everything of a record but how many packets there were. */
-static __always_inline void describe_client(struct pxe_client *client,
-					    const struct xdp_md *ctx,
-					    const struct request *request,
-					    __u32 verdict, __u64 now)
+/* For the Ethernet address in `slot`. */
+static __always_inline __u32 find_slot(__u64 slot)
 {
-	const struct pxe_frame *frame = &request->frame;
-
-	client->last_seen_ns = now;
-	client->giaddr = request->giaddr;
-	client->ifindex = ctx->ingress_ifindex;
-	client->vlan[0] = frame->vlans > 0 ? frame->vlan[0] : 0;
-	client->vlan[1] = frame->vlans > 1 ? frame->vlan[1] : 0;
-	client->vlans = frame->vlans;
-	client->arch = request->options.arch;
-	client->message_type = request->options.message_type;
-	client->verdict = verdict;
-	client->reason = request->reason;
-}
-
-/* A race of two CPUs on one client mixes two requests of the same client. */
-static __always_inline void remember_client(const struct xdp_md *ctx,
-					    const struct request *request,
-					    __u32 verdict, __u64 now)
-{
-	struct pxe_client *known, fresh = {.packets = 1};
-
-	known = bpf_map_lookup_elem(&clients, &request->addr);
-	if (known) {
-		describe_client(known, ctx, request, verdict, now);
-		__sync_fetch_and_add(&known->packets, 1);
-		return;
-	}
-	describe_client(&fresh, ctx, request, verdict, now);
-	bpf_map_update_elem(&clients, &request->addr, &fresh, BPF_ANY);
-}
-
-static __always_inline void remember_relay(__be32 giaddr, __u32 verdict,
-					   __u64 now)
-{
-	struct pxe_relay *known, fresh = {};
-
-	known = bpf_map_lookup_elem(&relays, &giaddr);
-	if (known) {
-		known->last_seen_ns = now;
-		__sync_fetch_and_add(&known->packets[verdict], 1);
-		return;
-	}
-	fresh.last_seen_ns = now;
-	fresh.packets[verdict] = 1;
-	bpf_map_update_elem(&relays, &giaddr, &fresh, BPF_ANY);
-}
-
-static __always_inline int is_denied(const __u8 *mac)
-{
+	__u32 index = pxe_bucket_index(slot, bucket_mask);
+	const volatile __u64 *slots = bpf_map_lookup_elem(&rules, &index);
 	struct pxe_addr addr = {};
-	const struct pxe_rule *rule;
 
+	if (!slots)
+		return PXE_DENY;
+#pragma unroll
+	for (int i = 0; i < PXE_BUCKET_SLOTS; i++) {
+		__u64 rule = slots[i];
+
+		if ((rule ^ slot) >> PXE_SLOT_SHIFT)
+			continue;
+		rule &= PXE_SLOT_FLAGS & ~PXE_SLOT_OVERFLOW;
+		if (!rule)
+			continue;
+		return rule == (PXE_SLOT_RULE | PXE_SLOT_ALLOW) ? PXE_ALLOW
+								: PXE_DENY;
+	}
+	if (!(slots[0] & PXE_SLOT_OVERFLOW))
+		return PXE_NO_RULE;
+	for (int i = 0; i < ETH_ALEN; i++)
+		addr.octets[i] = slot >> (56 - 8 * i);
 	addr.htype = PXE_HTYPE_ETHERNET;
 	addr.hlen = ETH_ALEN;
-	__builtin_memcpy(addr.octets, mac, ETH_ALEN);
-	rule = bpf_map_lookup_elem(&rules, &addr);
-	return rule && rule->verdict != PXE_ALLOW;
+	return find_more_rules(&addr);
+}
+
+static __always_inline __u32 find_rule(const struct pxe_addr *addr)
+{
+	if (pxe_is_ethernet(addr))
+		return find_slot(pxe_slot(addr->octets));
+	return find_more_rules(addr);
 }
 
 /*
- * A denied machine must not get in as an unknown one by giving its address
- * another hardware type or length, or none: servers answer that as well.
+ * A token bucket that holds `burst` of time and gives out one token per
+ * `interval`: the generic cell rate algorithm (ITU-T I.371), whose theoretical
+ * arrival time is all there is to remember. Zero: it is empty.
  */
-static __always_inline int is_denied_in_disguise(const struct request *request)
+static __always_inline int next_token(__u64 *tat, __u64 now, __u64 interval,
+				      __u64 burst)
 {
-	if (request->addr.htype == PXE_HTYPE_ETHERNET &&
-	    request->addr.hlen == ETH_ALEN)
+	__u64 start = *tat > now ? *tat : now;
+
+	if (start - now + interval > burst)
 		return 0;
-	return is_denied(request->chaddr) ||
-	       (!request->giaddr && is_denied(request->frame.source));
+	*tat = start + interval;
+	return 1;
 }
 
-/* The verdict for request->addr; sets request->reason. */
-static __always_inline __u32 decide(struct request *request)
+/* As next_token(), from a bucket that other CPUs take from too. */
+static __always_inline int take_token(__u64 *bucket, __u64 now, __u64 interval)
 {
-	if (request->reason == PXE_REASON_RULE) {
-		const struct pxe_rule *rule;
+	for (int i = 0; i < 4; i++) {
+		__u64 before = *(volatile __u64 *)bucket, after = before;
 
-		rule = bpf_map_lookup_elem(&rules, &request->addr);
-		if (rule)
-			return rule->verdict == PXE_ALLOW ? PXE_ALLOW
-							  : PXE_DENY;
-		request->reason = PXE_REASON_UNKNOWN;
+		if (!next_token(&after, now, interval, PXE_SECOND_NS))
+			return 0;
+		if (__sync_val_compare_and_swap(bucket, before, after) ==
+		    before)
+			return 1;
 	}
+	return 0;
+}
+
+/* Of this CPU; the program cannot be interrupted by itself. */
+static __always_inline int take_own_token(__u64 *bucket, __u64 now, __u64 rate)
+{
+	return next_token(bucket, now, PXE_SECOND_NS / rate, PXE_SECOND_NS);
+}
+
+static __always_inline int is_zero(const struct pxe_ip *ip)
+{
+	const __u64 *halves = (const __u64 *)ip;
+
+	return !(halves[0] | halves[1]);
+}
+
+static __always_inline int is_discovery_relay(const struct pxe_ip *relay)
+{
+	struct pxe_network network = {.prefix_length = 128};
+
+	network.ip = *relay;
+	return !is_zero(relay) &&
+	       bpf_map_lookup_elem(&discovery_relays, &network);
+}
+
+static __always_inline int is_denied(__u64 slot)
+{
+	return slot && find_slot(slot) == PXE_DENY;
+}
+
+/*
+ * The verdict for a client that no rule names; sets seen.reason. Its own
+ * function: known clients do not pay for it.
+ */
+static __noinline __u32 decide_unknown(struct request *request,
+				       struct pxe_client *known,
+				       struct pxe_relay *relay, __u64 now)
+{
+	__u64 interval = settings.relay_interval_ns;
+	struct pxe_seen *seen = &request->seen;
+	__u64 *bucket;
+
 	if (settings.unknown_verdict != PXE_ALLOW)
 		return PXE_DENY;
-	if (is_denied_in_disguise(request)) {
-		request->reason = PXE_REASON_RULE;
+	if (is_denied(request->others[0]) || is_denied(request->others[1])) {
+		seen->reason = PXE_REASON_RULE;
+		return PXE_DENY;
+	}
+	if (settings.discovery_restricted && !is_discovery_relay(&seen->relay)) {
+		seen->reason = PXE_REASON_DISCOVERY;
+		return PXE_DENY;
+	}
+	if (interval && relay &&
+	    !take_token(&relay->unknown_tat_ns, now, interval)) {
+		seen->reason = PXE_REASON_RELAY_RATE;
+		return PXE_DENY;
+	}
+	interval = settings.unknown_interval_ns;
+	bucket = known ? &known->unknown_tat_ns
+		       : &new_unknown_tat_ns[seen->ifindex %
+					     PXE_INTERFACE_BUCKETS];
+	if (interval && !take_token(bucket, now, interval)) {
+		seen->reason = PXE_REASON_UNKNOWN_RATE;
 		return PXE_DENY;
 	}
 	return PXE_ALLOW;
+}
+
+static __always_inline __u32 decide(struct request *request,
+				    struct pxe_client *known,
+				    struct pxe_relay *relay, __u64 now)
+{
+	__u64 lease_until = settings.lease_until_ns;
+	struct pxe_seen *seen = &request->seen;
+	__u32 verdict;
+
+	if (request->out_of_scope) {
+		seen->reason = PXE_REASON_SCOPE;
+		return PXE_ALLOW;
+	}
+	if (lease_until && now >= lease_until &&
+	    settings.stale_action != PXE_STALE_KEEP) {
+		seen->reason = PXE_REASON_STALE;
+		return settings.stale_action == PXE_STALE_ALLOW ? PXE_ALLOW
+								: PXE_DENY;
+	}
+	if (seen->reason == PXE_REASON_RULE) {
+		verdict = find_rule(&request->addr);
+		if (verdict != PXE_NO_RULE)
+			return verdict;
+		seen->reason = PXE_REASON_UNKNOWN;
+	}
+	return decide_unknown(request, known, relay, now);
 }
 
 /*
  * Packet pointers are cheaper than the helper, but reach only the linear part
  * of a multi-buffer frame. `size` is a constant wherever this is inlined.
  */
-static __always_inline long pxe_load(void *frame, __u32 offset, void *to,
+#define PXE_MAX_OFFSET 4096
+static __always_inline long pxe_load(void *packet, __u32 offset, void *to,
 				     __u32 size)
 {
-	struct xdp_md *ctx = frame;
+	struct xdp_md *ctx = packet;
 	const void *data_end = (void *)(long)ctx->data_end;
 	const void *at = (void *)(long)ctx->data;
 
@@ -196,7 +297,7 @@ static __always_inline long pxe_load(void *frame, __u32 offset, void *to,
 static __noinline int find_request_in_copy(struct xdp_md *ctx,
 					   struct pxe_frame *frame)
 {
-	__u8 headers[PXE_MAX_BOOTP_OFFSET] = {};
+	__u8 headers[PXE_MAX_HEADERS] = {};
 	__u64 size = bpf_xdp_get_buff_len(ctx);
 
 	if (size < sizeof(struct ethhdr))
@@ -208,100 +309,336 @@ static __noinline int find_request_in_copy(struct xdp_md *ctx,
 	return pxe_find_request(headers, headers + size, frame);
 }
 
-static __always_inline enum pxe_found find_request(struct xdp_md *ctx,
-						   struct pxe_frame *frame)
+static __noinline int skip_extensions(struct xdp_md *ctx,
+				      struct pxe_frame *frame)
 {
-	const void *data = (void *)(long)ctx->data;
-	const void *data_end = (void *)(long)ctx->data_end;
-	enum pxe_found found;
-
-	found = pxe_find_request(data, data_end, frame);
-	if (found == PXE_CUT_OFF)
-		found = find_request_in_copy(ctx, frame);
-	return found;
+	return pxe_skip_extensions(ctx, frame);
 }
 
 /*
- * Reads the option at `offset` behind `start` and returns the next one's
- * offset, 0 at the end. Global, so that the verifier looks at it once, for any
+ * Reads one option. Global, so that the verifier looks at it once, for any
  * offset, and not once for each path and turn of the loop.
  */
-__noinline __u32 read_option(struct xdp_md *ctx, __u32 start, __u32 offset,
-			     struct pxe_options *options)
+__noinline int read_option(struct xdp_md *ctx, struct pxe_options *options)
 {
-	struct pxe_walk walk = {
-	    .frame = ctx,
-	    .start = start,
-	    .offset = offset,
-	    .options = options,
-	};
+	return options ? pxe_next_option(ctx, options) : 1;
+}
 
-	if (!options)
-		return 0;
-	return pxe_next_option(&walk) ? 0 : walk.offset;
+__noinline int read_option6(struct xdp_md *ctx, struct pxe_dhcpv6 *message)
+{
+	return message ? pxe_next_option6(ctx, message) : 1;
 }
 
 static __always_inline void read_options(struct xdp_md *ctx,
-					 struct request *request)
+					 struct pxe_options *options,
+					 __u32 offset, __u32 end)
 {
-	struct pxe_walk walk = {
-	    .frame = ctx,
-	    .start = request->frame.bootp + PXE_BOOTP_FIXED,
-	};
-
-	__builtin_memset(&request->options, 0, sizeof(request->options));
-	request->options.arch = PXE_NO_ARCH;
-	if (!pxe_begin_options(&walk))
+	__builtin_memset(options, 0, sizeof(*options));
+	options->arch = PXE_NO_ARCH;
+	options->offset = offset;
+	options->end = end;
+	if (!pxe_begin_options(ctx, options)) {
+		options->network_boot = 1;
 		return;
-	for (int i = 0; i < PXE_MAX_OPTIONS && walk.offset; i++)
-		walk.offset = read_option(ctx, walk.start, walk.offset,
-					  &request->options);
+	}
+	for (int i = 0; i < PXE_MAX_OPTIONS; i++)
+		if (read_option(ctx, options))
+			break;
 }
 
-/* Zero: the frame is shorter than a BOOTP header. */
-static __always_inline int read_request(struct xdp_md *ctx,
-					struct request *request,
-					struct pxe_bootp *bootp)
+/* Message type and architecture of a DHCPv4 request whose options were not
+ * needed so far.
+ */
+static __noinline int describe(struct xdp_md *ctx, struct request *request)
 {
-	__u32 offset = request->frame.bootp;
+	struct pxe_options options;
 
-	if (bpf_xdp_get_buff_len(ctx) < offset + PXE_BOOTP_FIXED ||
-	    pxe_load(ctx, offset, bootp, sizeof(*bootp)))
+	read_options(ctx, &options, request->options, request->end);
+	request->seen.arch = options.arch;
+	request->seen.message_type = options.message_type;
+	return 0;
+}
+
+static __noinline int report(struct request *request,
+			     struct pxe_counters *own, __u64 now)
+{
+	__u32 verdict = request->seen.verdict;
+	struct pxe_event *event;
+
+	if (verdict >= PXE_VERDICTS)
 		return 0;
-	read_options(ctx, request);
+	if (!take_own_token(&own->events_tat_ns[verdict], now,
+			    PXE_EVENTS_PER_SECOND)) {
+		own->events_limited++;
+		own->events_missed++;
+		return 0;
+	}
+	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	if (!event) {
+		own->events_lost++;
+		own->events_missed++;
+		return 0;
+	}
+	event->time_ns = bpf_ktime_get_ns();
+	event->missed = own->events_missed;
+	event->addr = request->addr;
+	event->pad = 0;
+	event->seen = request->seen;
+	bpf_ringbuf_submit(event, 0);
+	own->events_missed = 0;
 	return 1;
+}
+
+static __noinline int record_new_client(struct xdp_md *ctx,
+					struct request *request,
+					struct pxe_counters *own, __u64 now)
+{
+	struct pxe_client client = {.last_seen_ns = now, .packets = 1};
+
+	if (!take_own_token(&own->new_clients_tat_ns, now,
+			    PXE_NEW_CLIENTS_PER_SECOND)) {
+		own->clients_unrecorded++;
+		return 0;
+	}
+	if (request->options)
+		describe(ctx, request);
+	client.seen = request->seen;
+	bpf_map_update_elem(&clients, &request->addr, &client, BPF_ANY);
+	return report(request, own, now);
+}
+
+/* A race of two CPUs on one client mixes two requests of the same client. */
+static __always_inline void record_client(struct xdp_md *ctx,
+					  struct request *request,
+					  struct pxe_client *known,
+					  struct pxe_counters *own, __u64 now)
+{
+	if (!known) {
+		record_new_client(ctx, request, own, now);
+		return;
+	}
+	known->last_seen_ns = now;
+	__sync_fetch_and_add(&known->packets, 1);
+	if (take_token(&known->described_tat_ns, now,
+		       PXE_SECOND_NS / PXE_DESCRIPTIONS_PER_SECOND)) {
+		if (request->options)
+			describe(ctx, request);
+		known->seen = request->seen;
+		report(request, own, now);
+		return;
+	}
+	known->seen.relay = request->seen.relay;
+	known->seen.ifindex = request->seen.ifindex;
+	known->seen.vlan[0] = request->seen.vlan[0];
+	known->seen.vlan[1] = request->seen.vlan[1];
+	known->seen.vlans = request->seen.vlans;
+	known->seen.verdict = request->seen.verdict;
+	known->seen.reason = request->seen.reason;
+	known->seen.ip_version = request->seen.ip_version;
+}
+
+/* The record of the relay that a request came through, or none. */
+static __noinline struct pxe_relay *find_relay(const struct pxe_ip *ip,
+					       struct pxe_counters *own,
+					       __u64 now)
+{
+	struct pxe_relay *relay = bpf_map_lookup_elem(&relays, ip);
+	struct pxe_relay fresh = {};
+
+	if (relay || !take_own_token(&own->new_clients_tat_ns, now,
+				     PXE_NEW_CLIENTS_PER_SECOND))
+		return relay;
+	bpf_map_update_elem(&relays, ip, &fresh, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&relays, ip);
+}
+
+/* Decides, counts, remembers, reports. */
+static __noinline int judge(struct xdp_md *ctx, struct request *request)
+{
+	struct pxe_relay *relay = 0;
+	struct pxe_counters *own;
+	struct pxe_client *known;
+	__u32 verdict, first = 0;
+	__u64 now;
+
+	own = bpf_map_lookup_elem(&counters, &first);
+	if (!own)
+		return XDP_DROP;
+	now = bpf_ktime_get_coarse_ns();
+	known = bpf_map_lookup_elem(&clients, &request->addr);
+	if (!is_zero(&request->seen.relay))
+		relay = find_relay(&request->seen.relay, own, now);
+	verdict = decide(request, known, relay, now) & 1;
+	request->seen.verdict = verdict;
+	if (request->seen.reason < PXE_REASONS)
+		own->packets[verdict][request->seen.reason]++;
+	if (relay) {
+		relay->last_seen_ns = now;
+		__sync_fetch_and_add(&relay->packets[verdict], 1);
+	}
+	record_client(ctx, request, known, own, now);
+	return verdict == PXE_ALLOW ? XDP_PASS : XDP_DROP;
+}
+
+static __always_inline int drop_malformed(void)
+{
+	__u32 first = 0;
+	struct pxe_counters *own = bpf_map_lookup_elem(&counters, &first);
+
+	if (own)
+		own->packets[PXE_DENY][PXE_REASON_MALFORMED]++;
+	return XDP_DROP;
+}
+
+static __always_inline void begin_request(const struct xdp_md *ctx,
+					  const struct pxe_frame *frame,
+					  struct request *request)
+{
+	struct pxe_seen *seen = &request->seen;
+
+	__builtin_memset(request, 0, sizeof(*request));
+	seen->ifindex = ctx->ingress_ifindex;
+	seen->vlan[0] = frame->vlan[0];
+	seen->vlan[1] = frame->vlan[1];
+	seen->vlans = frame->vlans;
+	seen->arch = PXE_NO_ARCH;
+	seen->ip_version = frame->ip_version;
+	request->end = frame->end;
+}
+
+/* PXE_OTHER: an answer. Its own function, as the next, for the stack. */
+static __noinline int read_dhcpv4(struct xdp_md *ctx,
+				  const struct pxe_frame *frame,
+				  struct request *request)
+{
+	int pxe_only = settings.scope == PXE_SCOPE_PXE;
+	struct pxe_options options;
+	struct pxe_bootp bootp;
+
+	if (pxe_load(ctx, frame->payload, &bootp, sizeof(bootp)))
+		return PXE_MALFORMED;
+	request->options = frame->payload + PXE_BOOTP_FIXED;
+	options.has_guid = 0;
+	if (bootp.op == PXE_BOOTREPLY || bootp.htype == PXE_HTYPE_INFINIBAND ||
+	    pxe_only) {
+		read_options(ctx, &options, request->options, request->end);
+		request->options = 0;
+		request->seen.arch = options.arch;
+		request->seen.message_type = options.message_type;
+		if (pxe_is_reply(&bootp, &options))
+			return PXE_OTHER;
+		request->out_of_scope = pxe_only && options.complete &&
+					!options.network_boot &&
+					!frame->proxy_dhcp;
+	}
+	if (bootp.giaddr) {
+		request->seen.relay.octets[10] = 0xff;
+		request->seen.relay.octets[11] = 0xff;
+		__builtin_memcpy(request->seen.relay.octets + 12, &bootp.giaddr,
+				 sizeof(bootp.giaddr));
+	}
+	request->seen.reason =
+	    pxe_client_address(&bootp, &options, &request->addr);
+	if (!pxe_is_ethernet(&request->addr)) {
+		request->others[0] = pxe_slot(bootp.chaddr);
+		if (!bootp.giaddr)
+			request->others[1] = pxe_slot(frame->source);
+	}
+	return PXE_REQUEST;
+}
+
+static __noinline int read_dhcpv6(struct xdp_md *ctx,
+				  const struct pxe_frame *frame,
+				  struct request *request)
+{
+	int pxe_only = settings.scope == PXE_SCOPE_PXE;
+	struct pxe_dhcpv6 message = {.arch = PXE_NO_ARCH};
+	struct pxe_addr peer;
+	__u8 type;
+
+	if (pxe_load(ctx, frame->payload, &type, 1))
+		return PXE_MALFORMED;
+	if (pxe_is_reply6(type))
+		return PXE_OTHER;
+	if (pxe_enter_dhcpv6(ctx, &message, frame->payload, frame->end))
+		return PXE_MALFORMED;
+	for (int i = 0; i < PXE_MAX_OPTIONS; i++)
+		if (read_option6(ctx, &message))
+			break;
+	if (message.malformed || message.in_relay)
+		return PXE_MALFORMED;
+	request->seen.message_type = message.message_type;
+	request->seen.arch = message.arch;
+	request->out_of_scope =
+	    pxe_only && message.complete && !message.network_boot;
+	if (message.duid.htype == PXE_HTYPE_ETHERNET)
+		request->others[0] = pxe_slot(message.duid.octets);
+	if (!message.relays) {
+		pxe_set_ethernet(&request->addr, frame->source);
+		request->seen.reason = PXE_REASON_RULE;
+		return PXE_REQUEST;
+	}
+	if (pxe_read_eui64(&message.peer, &peer))
+		request->others[1] = pxe_slot(peer.octets);
+	request->seen.relay = message.link;
+	if (is_zero(&message.link) &&
+	    pxe_load(ctx, frame->ip + 8, &request->seen.relay,
+		     sizeof(request->seen.relay)))
+		return PXE_MALFORMED;
+	request->seen.reason = pxe_relayed_client(&message, &request->addr);
+	return PXE_REQUEST;
+}
+
+/* What no plain frame needs: fragments of a NIC's, and extension headers. */
+static __noinline int find_request_further(struct xdp_md *ctx,
+					   struct pxe_frame *frame, int found)
+{
+	if (found == PXE_CUT_OFF)
+		found = find_request_in_copy(ctx, frame);
+	if (found == PXE_EXTENSIONS)
+		found = skip_extensions(ctx, frame);
+	return found;
+}
+
+static __noinline int handle_request(struct xdp_md *ctx,
+				     struct pxe_frame *frame)
+{
+	__u32 minimum = frame->ip_version == 4 ? PXE_BOOTP_FIXED
+					       : PXE_DHCPV6_HEADER;
+	struct request request;
+	int found;
+
+	frame->end = pxe_min(frame->end, bpf_xdp_get_buff_len(ctx));
+	if (frame->end < frame->payload + minimum)
+		return drop_malformed();
+	begin_request(ctx, frame, &request);
+	found = frame->ip_version == 4 ? read_dhcpv4(ctx, frame, &request)
+				       : read_dhcpv6(ctx, frame, &request);
+	if (found == PXE_MALFORMED)
+		return drop_malformed();
+	if (found == PXE_OTHER)
+		return XDP_PASS;
+	return judge(ctx, &request);
 }
 
 SEC("xdp.frags")
 int pxe_filter(struct xdp_md *ctx)
 {
-	struct request request;
-	struct pxe_bootp bootp;
-	enum pxe_found found;
-	__u32 verdict;
-	__u64 now;
+	const void *data_end = (void *)(long)ctx->data_end;
+	const void *data = (void *)(long)ctx->data;
+	struct pxe_frame frame;
+	int found;
 
-	found = find_request(ctx, &request.frame);
-	if (found == PXE_OTHER || found == PXE_CUT_OFF)
+	found = pxe_find_request(data, data_end, &frame);
+	if (found == PXE_OTHER)
 		return XDP_PASS;
-	if (found == PXE_MALFORMED || !read_request(ctx, &request, &bootp)) {
-		count(PXE_DENY, PXE_REASON_MALFORMED);
-		return XDP_DROP;
-	}
-	if (pxe_is_reply(&bootp, &request.options))
-		return XDP_PASS;
-
-	request.giaddr = bootp.giaddr;
-	__builtin_memcpy(request.chaddr, bootp.chaddr, ETH_ALEN);
-	request.reason =
-	    pxe_client_address(&bootp, &request.options, &request.addr);
-	verdict = decide(&request);
-	count(verdict, request.reason);
-	now = bpf_ktime_get_ns();
-	remember_client(ctx, &request, verdict, now);
-	if (request.giaddr)
-		remember_relay(request.giaddr, verdict, now);
-	return verdict == PXE_ALLOW ? XDP_PASS : XDP_DROP;
+	if (found == PXE_CUT_OFF || found == PXE_EXTENSIONS)
+		found = find_request_further(ctx, &frame, found);
+	if (found == PXE_REQUEST)
+		return handle_request(ctx, &frame);
+	if (found == PXE_MALFORMED)
+		return drop_malformed();
+	return XDP_PASS;
 }
 
 /* The helpers called here ask for no GPL. */

@@ -45,6 +45,15 @@ struct DriverTarget {
   std::string detail;  // why inactive, or what else is worth knowing
 };
 
+// A filter that works without its controller may stop trusting the policy when
+// it has not heard from one for a while.
+struct LeaseStatus {
+  bool expired = false;
+  // Until it expires, or since it did.
+  std::chrono::seconds age{0};
+  std::string action;  // once expired: "deny", "keep", "allow"
+};
+
 struct DriverStatus {
   std::string driver;  // as in [pxe_filter] driver
   bool healthy = false;
@@ -53,28 +62,42 @@ struct DriverStatus {
   std::size_t capacity = 0;  // 0: no limit
   // What the operator must know of this driver's limits, one sentence each.
   std::vector<std::string> notices;
+  std::optional<LeaseStatus> lease;  // none: the policy holds forever
   // Set by FilterHost: the driver is at work, and this is what was known
   // before it began.
   bool busy = false;
 };
 
-// One DHCP client as the filter saw it lately.
-struct ClientRecord {
+// A DHCP request as the filter saw it.
+struct RequestRecord {
   std::string address;  // hardware address, as HardwareAddress prints it
   std::uint8_t htype = 0;
-  Verdict verdict = Verdict::kDeny;  // of the latest request
-  std::string reason;                // of the latest request
-  std::string relay;                 // giaddr, empty where not relayed
+  Verdict verdict = Verdict::kDeny;
+  std::string reason;  // "rule", "unknown", "stale", ...
+  std::string relay;   // giaddr or link-address, empty where not relayed
   std::string interface;
   std::vector<std::uint16_t> vlans;  // outermost first
-  std::string message_type;          // "DISCOVER"; empty for BOOTP
-  std::string architecture;          // RFC 4578 client architecture, or empty
+  int ip_version = 4;
+  std::string message_type;  // "DISCOVER", "SOLICIT"; empty for BOOTP
+  std::string architecture;  // RFC 4578 client architecture, or empty
+};
+
+// One DHCP client as the filter saw it lately.
+struct ClientRecord : RequestRecord {  // the latest request
   std::uint64_t count = 0;
   std::chrono::nanoseconds last_seen{0};  // CLOCK_MONOTONIC
 };
 
+// One verdict as it fell.
+struct EventRecord : RequestRecord {
+  std::chrono::nanoseconds time{0};  // CLOCK_MONOTONIC
+  // How many before it, on the same CPU, were not reported: more fell than
+  // the filter reports in a second, or than were taken.
+  std::uint64_t missed = 0;
+};
+
 struct RelayRecord {
-  std::string relay;  // giaddr
+  std::string relay;  // giaddr or link-address
   std::uint64_t allowed = 0;
   std::uint64_t dropped = 0;
   std::chrono::nanoseconds last_seen{0};  // CLOCK_MONOTONIC
@@ -92,6 +115,11 @@ struct Observations {
   std::vector<ClientRecord> clients;  // latest first
   std::vector<RelayRecord> relays;
   std::vector<CounterRecord> counters;
+  std::optional<LeaseStatus> lease;  // as in DriverStatus
+  // Verdicts that fell and were not reported, requests of clients that were
+  // not recorded because there were too many new ones.
+  std::uint64_t events_lost = 0;
+  std::uint64_t clients_unrecorded = 0;
 };
 
 // One way to enforce a policy. Drivers are called by FilterHost only, which
@@ -113,6 +141,11 @@ class FilterDriver {
   // Idempotent. Called after initialize() only. An error means that the
   // filter may not be as desired; FilterHost then calls reset().
   virtual Result<SyncReport> sync(const Snapshot& desired) = 0;
+
+  // The controller is alive, and what it synced last is what it wants: renews
+  // the lease of a filter that has one. Called between sync()s, every few
+  // seconds, after the first that succeeded. Must be cheap.
+  virtual Result<> renew_lease() { return {}; }
 
   // Forgets the driver's own state and lets go of its locks, after an error
   // or for another controller, so that initialize() can start afresh. What is
@@ -153,6 +186,17 @@ class FilterDriver {
 
   // As status(); reading may cost as much as there are clients.
   virtual Result<Observations> observe() const { return Observations{}; }
+
+  // Takes the verdicts that fell since the last call, oldest first, at most
+  // `limit`: they are handed out once. Also without initialize(), unless a
+  // controller takes them (kConflict). kUnsupported: this driver has none.
+  virtual Result<std::vector<EventRecord>> take_events(std::size_t limit) {
+    static_cast<void>(limit);
+    return fail("this driver does not see requests", ErrorCode::kNotFound);
+  }
+  // A descriptor that is readable while there are events to take; -1: none,
+  // for now. Ask anew after initialize(), reset() and tear_down().
+  virtual int events_fd() const { return -1; }
 };
 
 }  // namespace pxegate

@@ -2,16 +2,25 @@
 #ifndef PXEGATE_DRIVERS_XDP_XDP_DRIVER_H_
 #define PXEGATE_DRIVERS_XDP_XDP_DRIVER_H_
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "controller/base/ip_network.h"
 #include "controller/driver/filter_driver.h"
 
 namespace pxegate {
 
 enum class XdpAttachMode { kAuto, kNative, kSkb };
+
+// kExclusive: the interface runs this program alone. kDispatcher: libxdp's
+// dispatcher shares it with other XDP programs.
+enum class XdpAttach { kExclusive, kDispatcher };
+
+enum class XdpScope { kDhcp, kPxe };  // PXE_SCOPE_*
+enum class XdpStaleAction { kDeny, kKeep, kAllow };
 
 struct XdpOptions {
   std::vector<std::string> interfaces;  // at least one, distinct
@@ -22,6 +31,17 @@ struct XdpOptions {
   // in names there (kernel: bpf_lookup() in kernel/bpf/inode.c).
   std::string pin_path = "/sys/fs/bpf/pxegate";
   std::uint32_t max_clients = 262144;
+  XdpAttach attach = XdpAttach::kExclusive;
+  XdpScope scope = XdpScope::kDhcp;
+  // How long the program goes on with a policy that no controller renews; 0:
+  // forever. Then it does what stale_action says.
+  std::chrono::seconds stale_after{300};
+  XdpStaleAction stale_action = XdpStaleAction::kDeny;
+  // Where not empty, unknown machines are let in only through these relays.
+  std::vector<IpNetwork> discovery_relays;  // PXE_MAX_DISCOVERY_RELAYS at most
+  // Requests a second, 0: any number.
+  std::uint32_t unknown_rate = 0;
+  std::uint32_t relay_rate = 0;
 };
 
 // Enforces the policy with an XDP program on each interface. Program, links
