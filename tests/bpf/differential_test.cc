@@ -84,8 +84,8 @@ class Differential : public BpfTest {
     EXPECT_EQ(run->frame, frame);
     std::optional<std::uint32_t> counter;
     if (want.counted) {
-      counter = pxe_counter(want.pass ? PXE_ALLOW : PXE_DENY,
-                            reason_of(*want.counted));
+      counter = counter_index(want.pass ? PXE_ALLOW : PXE_DENY,
+                              reason_of(*want.counted));
       ++expected_[*counter];
     }
     ++seen_[counter];
@@ -138,8 +138,8 @@ TEST_F(Differential, ProgramAndModelAgree) {
   }
   std::cout << compared << " packets compared, seed " << seed << "\n";
   // A generator that misses a branch tests nothing there.
-  for (std::uint32_t counter = 0; counter < PXE_COUNTERS; ++counter) {
-    if (counter == pxe_counter(PXE_ALLOW, PXE_REASON_MALFORMED)) continue;
+  for (std::uint32_t counter = 0; counter < kCounters; ++counter) {
+    if (counter == counter_index(PXE_ALLOW, PXE_REASON_MALFORMED)) continue;
     EXPECT_GT(seen_[counter], compared / 1000) << counter;
   }
   EXPECT_GT(seen_[std::nullopt], compared / 1000);

@@ -12,6 +12,8 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
+#include <memory>
 
 #include "controller/base/fd.h"
 // Uses the types of the ABI header, which it does not include.
@@ -21,6 +23,7 @@ namespace pxegate::testing {
 namespace {
 
 constexpr std::uint32_t kMaxRules = 1024;
+constexpr std::uint32_t kBuckets = 256;
 
 int map_fd(const bpf_map* map) { return bpf_map__fd(map); }
 
@@ -40,6 +43,19 @@ template <typename Key>
 void delete_all(const bpf_map* map) {
   for (const Key& key : keys<Key>(map))
     EXPECT_EQ(bpf_map_delete_elem(map_fd(map), &key), 0);
+}
+
+template <typename Key, typename Value>
+void update(const bpf_map* map, const Key& key, const Value& value) {
+  EXPECT_EQ(bpf_map_update_elem(map_fd(map), &key, &value, BPF_ANY), 0);
+}
+
+int take_event(void* taken, void* data, std::size_t size) {
+  EXPECT_EQ(size, sizeof(pxe_event));
+  pxe_event event{};
+  std::memcpy(&event, data, sizeof(event));
+  static_cast<std::vector<pxe_event>*>(taken)->push_back(event);
+  return 0;
 }
 
 // The verifier's complaint goes to standard error, the chatter nowhere.
@@ -84,6 +100,15 @@ std::optional<std::string> why_no_bpf() {
   return std::nullopt;
 }
 
+pxe_ip mapped_ip(std::uint32_t ip) {
+  pxe_ip mapped{};
+  mapped.octets[10] = 0xff;
+  mapped.octets[11] = 0xff;
+  const std::uint32_t network_order = htonl(ip);
+  std::memcpy(mapped.octets + 12, &network_order, sizeof(network_order));
+  return mapped;
+}
+
 pxe_addr ethernet_addr(const Mac& mac) {
   return raw_addr(PXE_HTYPE_ETHERNET, 6, Bytes(mac.begin(), mac.end()));
 }
@@ -115,35 +140,80 @@ Result<PxeProgram> PxeProgram::load() {
   PxeProgram program(pxe_filter__open());
   if (!program.skeleton_)
     return fail_errno("cannot open the BPF object", errno);
-  bpf_map__set_max_entries(program.skeleton_->maps.rules, kMaxRules);
+  bpf_map__set_max_entries(program.skeleton_->maps.rules, kBuckets);
+  program.skeleton_->rodata->bucket_mask = kBuckets - 1;
+  bpf_map__set_max_entries(program.skeleton_->maps.more_rules, kMaxRules);
   if (const int error = pxe_filter__load(program.skeleton_.get()); error != 0)
     return fail_errno("cannot load the BPF object", -error);
   return program;
 }
 
 void PxeProgram::clear() {
-  delete_all<pxe_addr>(skeleton_->maps.rules);
+  const pxe_bucket empty{};
+  for (const std::uint32_t bucket : used_buckets_)
+    update(skeleton_->maps.rules, bucket, empty);
+  used_buckets_.clear();
+  delete_all<pxe_addr>(skeleton_->maps.more_rules);
   delete_all<pxe_addr>(skeleton_->maps.clients);
-  delete_all<std::uint32_t>(skeleton_->maps.relays);
-  const std::vector<std::uint64_t> zeroes(
+  delete_all<pxe_ip>(skeleton_->maps.relays);
+  delete_all<pxe_network>(skeleton_->maps.discovery_relays);
+  const std::vector<pxe_counters> zeroes(
       static_cast<std::size_t>(libbpf_num_possible_cpus()));
-  for (std::uint32_t i = 0; i < PXE_COUNTERS; ++i) {
-    EXPECT_EQ(bpf_map_update_elem(map_fd(skeleton_->maps.counters), &i,
-                                  zeroes.data(), BPF_ANY),
-              0);
-  }
-  set_unknown_verdict(PXE_DENY);
+  update(skeleton_->maps.counters, std::uint32_t{0}, zeroes[0]);
+  std::ranges::fill(skeleton_->bss->new_unknown_tat_ns, 0);
+  events();
+  pxe_settings fresh{};
+  fresh.abi_version = PXE_ABI_VERSION;
+  std::memcpy(&skeleton_->data_settings->settings, &fresh, sizeof(fresh));
 }
 
 void PxeProgram::set_rule(const pxe_addr& addr, std::uint8_t verdict) {
-  const pxe_rule rule{.verdict = verdict, .pad = {}};
+  if (addr.htype == PXE_HTYPE_ETHERNET && addr.hlen == 6) {
+    const std::uint64_t slot = pxe_slot(addr.octets);
+    const std::uint32_t index = pxe_bucket_index(slot, kBuckets - 1);
+    const std::uint64_t flags = verdict == PXE_DENY ? PXE_SLOT_RULE
+                                : verdict == PXE_ALLOW
+                                    ? PXE_SLOT_RULE | PXE_SLOT_ALLOW
+                                    : verdict & ~PXE_SLOT_OVERFLOW;
+    pxe_bucket bucket{};
+    EXPECT_EQ(
+        bpf_map_lookup_elem(map_fd(skeleton_->maps.rules), &index, &bucket), 0);
+    for (std::size_t i = 0; i < PXE_BUCKET_SLOTS; ++i) {
+      const std::uint64_t there = bucket.slots[i];
+      const bool same = (there ^ slot) >> PXE_SLOT_SHIFT == 0;
+      if (!same && (there & ~std::uint64_t{PXE_SLOT_OVERFLOW}) != 0) continue;
+      set_slot(index, i,
+               (slot & ~std::uint64_t{PXE_SLOT_FLAGS}) | flags |
+                   (there & PXE_SLOT_OVERFLOW));
+      return;
+    }
+    set_slot(index, 0, bucket.slots[0] | PXE_SLOT_OVERFLOW);
+  }
+  update(skeleton_->maps.more_rules, addr,
+         pxe_rule{.verdict = verdict, .pad = {}});
+}
+
+void PxeProgram::set_slot(std::uint32_t bucket, std::size_t slot,
+                          std::uint64_t value) {
+  pxe_bucket contents{};
   EXPECT_EQ(
-      bpf_map_update_elem(map_fd(skeleton_->maps.rules), &addr, &rule, BPF_ANY),
+      bpf_map_lookup_elem(map_fd(skeleton_->maps.rules), &bucket, &contents),
       0);
+  contents.slots[slot] = value;
+  update(skeleton_->maps.rules, bucket, contents);
+  used_buckets_.push_back(bucket);
 }
 
 void PxeProgram::set_unknown_verdict(std::uint8_t verdict) {
-  skeleton_->data_settings->settings.unknown_verdict = verdict;
+  settings().unknown_verdict = verdict;
+}
+
+volatile pxe_settings& PxeProgram::settings() {
+  return skeleton_->data_settings->settings;
+}
+
+void PxeProgram::add_discovery_relay(const pxe_network& network) {
+  update(skeleton_->maps.discovery_relays, network, std::uint8_t{1});
 }
 
 Result<PxeProgram::Run> PxeProgram::run(const Bytes& frame,
@@ -176,31 +246,35 @@ Result<PxeProgram::Run> PxeProgram::run(const Bytes& frame,
 }
 
 PxeProgram::Counters PxeProgram::counters() const {
-  const auto cpus = static_cast<std::size_t>(libbpf_num_possible_cpus());
-  std::vector<std::uint64_t> values(PXE_COUNTERS * cpus);
-  std::array<std::uint32_t, PXE_COUNTERS> indexes{};
-  std::uint32_t position = 0;
-  std::uint32_t count = PXE_COUNTERS;
-  const int error =
-      bpf_map_lookup_batch(map_fd(skeleton_->maps.counters), nullptr, &position,
-                           indexes.data(), values.data(), &count, nullptr);
-  EXPECT_TRUE(error == 0 || error == -ENOENT) << error;
-  EXPECT_EQ(count, indexes.size());
   Counters sums{};
-  for (std::size_t i = 0; i < PXE_COUNTERS; ++i)
-    for (std::size_t cpu = 0; cpu < cpus; ++cpu)
-      sums[indexes[i]] += values[i * cpus + cpu];
+  for (const pxe_counters& cpu : counters_by_cpu())
+    for (std::uint32_t verdict = 0; verdict < PXE_VERDICTS; ++verdict)
+      for (std::uint32_t reason = 0; reason < PXE_REASONS; ++reason)
+        sums[counter_index(verdict, reason)] += cpu.packets[verdict][reason];
   return sums;
 }
 
-std::vector<std::uint64_t> PxeProgram::counter_by_cpu(
-    std::uint32_t index) const {
-  std::vector<std::uint64_t> values(
+std::vector<pxe_counters> PxeProgram::counters_by_cpu() const {
+  std::vector<pxe_counters> values(
       static_cast<std::size_t>(libbpf_num_possible_cpus()));
-  EXPECT_EQ(bpf_map_lookup_elem(map_fd(skeleton_->maps.counters), &index,
+  const std::uint32_t first = 0;
+  EXPECT_EQ(bpf_map_lookup_elem(map_fd(skeleton_->maps.counters), &first,
                                 values.data()),
             0);
   return values;
+}
+
+std::vector<pxe_event> PxeProgram::events() {
+  std::vector<pxe_event> taken;
+  const std::unique_ptr<ring_buffer, void (*)(ring_buffer*)> ring(
+      ring_buffer__new(map_fd(skeleton_->maps.events), take_event, &taken,
+                       nullptr),
+      ring_buffer__free);
+  EXPECT_TRUE(ring);
+  if (ring) {
+    EXPECT_GE(ring_buffer__consume(ring.get()), 0);
+  }
+  return taken;
 }
 
 std::optional<pxe_client> PxeProgram::client(const pxe_addr& addr) const {
@@ -210,10 +284,9 @@ std::optional<pxe_client> PxeProgram::client(const pxe_addr& addr) const {
   return client;
 }
 
-std::optional<pxe_relay> PxeProgram::relay(std::uint32_t giaddr) const {
-  const std::uint32_t key = htonl(giaddr);
+std::optional<pxe_relay> PxeProgram::relay(const pxe_ip& ip) const {
   pxe_relay relay{};
-  if (bpf_map_lookup_elem(map_fd(skeleton_->maps.relays), &key, &relay) != 0)
+  if (bpf_map_lookup_elem(map_fd(skeleton_->maps.relays), &ip, &relay) != 0)
     return std::nullopt;
   return relay;
 }
@@ -226,7 +299,7 @@ std::vector<std::pair<pxe_addr, pxe_client>> PxeProgram::clients() const {
 }
 
 std::size_t PxeProgram::relay_count() const {
-  return keys<std::uint32_t>(skeleton_->maps.relays).size();
+  return keys<pxe_ip>(skeleton_->maps.relays).size();
 }
 
 }  // namespace pxegate::testing

@@ -22,6 +22,16 @@ namespace pxegate::testing {
 // reason to skip: that it loads others but refuses ours.
 std::optional<std::string> why_no_bpf();
 
+// Which of PxeProgram::Counters tells how often `verdict` fell for `reason`.
+inline constexpr std::uint32_t kCounters = PXE_VERDICTS * PXE_REASONS;
+constexpr std::uint32_t counter_index(std::uint32_t verdict,
+                                      std::uint32_t reason) {
+  return verdict * PXE_REASONS + reason;
+}
+
+// An IPv4 address, in host order, as relays are kept.
+pxe_ip mapped_ip(std::uint32_t ip);
+
 // A key of the rules, and of the clients seen.
 pxe_addr ethernet_addr(const Mac& mac);
 pxe_addr infiniband_addr(const std::array<std::uint8_t, 8>& guid);
@@ -37,8 +47,8 @@ class PxeProgram {
     std::uint32_t action;  // XDP_PASS, ...
     Bytes frame;           // as the program left it
   };
-  // Sums over all CPUs, indexed by pxe_counter().
-  using Counters = std::array<std::uint64_t, PXE_COUNTERS>;
+  // Sums over all CPUs, indexed by counter_index().
+  using Counters = std::array<std::uint64_t, kCounters>;
 
   static Result<PxeProgram> load();
   PxeProgram(PxeProgram&&) noexcept;
@@ -47,9 +57,14 @@ class PxeProgram {
 
   // Back to what it was when loaded.
   void clear();
-  // `verdict` is any byte, for what the program makes of a wrong one.
+  // `verdict` is any byte, for what the program makes of a wrong one. An
+  // Ethernet address goes to its bucket, to more_rules where that is full.
   void set_rule(const pxe_addr& addr, std::uint8_t verdict);
+  void set_slot(std::uint32_t bucket, std::size_t slot, std::uint64_t value);
   void set_unknown_verdict(std::uint8_t verdict);
+  // Whatever of the settings the caller wants to be otherwise.
+  volatile pxe_settings& settings();
+  void add_discovery_relay(const pxe_network& network);
 
   // Puts `frame` through once. `linear`: how many of its first bytes packet
   // pointers reach, the rest being fragments as a NIC makes them of long
@@ -58,9 +73,11 @@ class PxeProgram {
                   std::optional<std::uint32_t> linear = std::nullopt);
 
   Counters counters() const;
-  std::vector<std::uint64_t> counter_by_cpu(std::uint32_t index) const;
+  std::vector<pxe_counters> counters_by_cpu() const;
+  // Takes what is in the ring buffer, oldest first.
+  std::vector<pxe_event> events();
   std::optional<pxe_client> client(const pxe_addr& addr) const;
-  std::optional<pxe_relay> relay(std::uint32_t giaddr) const;  // host order
+  std::optional<pxe_relay> relay(const pxe_ip& ip) const;
   std::vector<std::pair<pxe_addr, pxe_client>> clients() const;
   std::size_t relay_count() const;
 
@@ -73,6 +90,7 @@ class PxeProgram {
     void operator()(pxe_filter* skeleton) const;
   };
   std::unique_ptr<pxe_filter, Destroy> skeleton_;
+  std::vector<std::uint32_t> used_buckets_;
 };
 
 }  // namespace pxegate::testing

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <iostream>
 #include <thread>
 
@@ -32,7 +33,7 @@ class PxeProgramTest : public BpfTest {
   }
 
   std::uint64_t count(std::uint32_t verdict, std::uint32_t reason) {
-    return program().counters()[pxe_counter(verdict, reason)];
+    return program().counters()[counter_index(verdict, reason)];
   }
 };
 
@@ -63,13 +64,17 @@ TEST_F(PxeProgramTest, HasTheMapsOfTheAbi) {
     std::uint32_t entries;  // 0: the controller's choice
   };
   const Expected expected[] = {
-      {"rules", BPF_MAP_TYPE_HASH, sizeof(pxe_addr), sizeof(pxe_rule), 0},
-      {"counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(__u32), sizeof(__u64),
-       PXE_COUNTERS},
+      {"rules", BPF_MAP_TYPE_ARRAY, sizeof(__u32), sizeof(pxe_bucket), 0},
+      {"more_rules", BPF_MAP_TYPE_HASH, sizeof(pxe_addr), sizeof(pxe_rule), 0},
+      {"counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(__u32),
+       sizeof(pxe_counters), 1},
       {"clients", BPF_MAP_TYPE_LRU_HASH, sizeof(pxe_addr), sizeof(pxe_client),
        PXE_MAX_RECENT_CLIENTS},
-      {"relays", BPF_MAP_TYPE_LRU_HASH, sizeof(__u32), sizeof(pxe_relay),
+      {"relays", BPF_MAP_TYPE_LRU_HASH, sizeof(pxe_ip), sizeof(pxe_relay),
        PXE_MAX_RELAYS},
+      {"discovery_relays", BPF_MAP_TYPE_LPM_TRIE, sizeof(pxe_network),
+       sizeof(__u8), PXE_MAX_DISCOVERY_RELAYS},
+      {"events", BPF_MAP_TYPE_RINGBUF, 0, 0, PXE_EVENTS_BYTES},
       {".data.settings", BPF_MAP_TYPE_ARRAY, sizeof(__u32),
        sizeof(pxe_settings), 1},
   };
@@ -153,18 +158,19 @@ TEST_F(PxeProgramTest, AClientsRecordFollowsItsLastRequest) {
   ASSERT_TRUE(last);
   EXPECT_EQ(first->packets, 1U);
   EXPECT_EQ(last->packets, 3U);
-  EXPECT_GT(last->last_seen_ns, first->last_seen_ns);
-  EXPECT_EQ(first->verdict, PXE_DENY);
-  EXPECT_EQ(last->verdict, PXE_ALLOW);
-  EXPECT_EQ(first->reason, PXE_REASON_UNKNOWN);
-  EXPECT_EQ(last->reason, PXE_REASON_RULE);
+  EXPECT_GE(last->last_seen_ns, first->last_seen_ns);
+  EXPECT_EQ(first->seen.verdict, PXE_DENY);
+  EXPECT_EQ(last->seen.verdict, PXE_ALLOW);
+  EXPECT_EQ(first->seen.reason, PXE_REASON_UNKNOWN);
+  EXPECT_EQ(last->seen.reason, PXE_REASON_RULE);
   // Nothing of an earlier request shines through.
-  EXPECT_EQ(last->giaddr, 0U);
-  EXPECT_EQ(last->vlans, 0);
-  EXPECT_EQ(last->vlan[0], 0);
-  EXPECT_EQ(last->vlan[1], 0);
-  EXPECT_EQ(last->message_type, PXE_NO_MESSAGE_TYPE);
-  EXPECT_EQ(last->arch, PXE_NO_ARCH);
+  EXPECT_TRUE(std::ranges::all_of(last->seen.relay.octets,
+                                  [](auto octet) { return octet == 0; }));
+  EXPECT_EQ(last->seen.vlans, 0);
+  EXPECT_EQ(last->seen.vlan[0], 0);
+  EXPECT_EQ(last->seen.vlan[1], 0);
+  EXPECT_EQ(last->seen.message_type, PXE_NO_MESSAGE_TYPE);
+  EXPECT_EQ(last->seen.arch, PXE_NO_ARCH);
   EXPECT_EQ(program().clients().size(), 1U);
 }
 
@@ -177,15 +183,15 @@ TEST_F(PxeProgramTest, ARelayCountsWhatItsClientsGot) {
       DhcpOptions{};
   program().set_rule(ethernet_addr(kClientMac), PXE_ALLOW);
   action_of(known);
-  const auto first = program().relay(kGiaddr);
+  const auto first = program().relay(mapped_ip(kGiaddr));
   ASSERT_TRUE(first);
   action_of(unknown);
   action_of(known);
-  const auto last = program().relay(kGiaddr);
+  const auto last = program().relay(mapped_ip(kGiaddr));
   ASSERT_TRUE(last);
   EXPECT_EQ(last->packets[PXE_ALLOW], 2U);
   EXPECT_EQ(last->packets[PXE_DENY], 1U);
-  EXPECT_GT(last->last_seen_ns, first->last_seen_ns);
+  EXPECT_GE(last->last_seen_ns, first->last_seen_ns);
   EXPECT_EQ(program().relay_count(), 1U);
 }
 
@@ -235,9 +241,9 @@ bool on_cpu(std::size_t cpu, Body body) {
 }
 
 TEST_F(PxeProgramTest, CountsOnEachCpuAndTheSumIsRight) {
-  const std::uint32_t index = pxe_counter(PXE_DENY, PXE_REASON_UNKNOWN);
+  const std::uint32_t index = counter_index(PXE_DENY, PXE_REASON_UNKNOWN);
   std::uint64_t packets = 0;
-  const std::size_t cpus = program().counter_by_cpu(index).size();
+  const std::size_t cpus = program().counters_by_cpu().size();
   for (std::size_t cpu = 0; cpu < cpus; ++cpu) {
     const std::uint64_t here = cpu + 1;
     const bool ran = on_cpu(cpu, [&] {
@@ -245,7 +251,9 @@ TEST_F(PxeProgramTest, CountsOnEachCpuAndTheSumIsRight) {
     });
     if (!ran) continue;
     packets += here;
-    EXPECT_EQ(program().counter_by_cpu(index)[cpu], here);
+    EXPECT_EQ(
+        program().counters_by_cpu()[cpu].packets[PXE_DENY][PXE_REASON_UNKNOWN],
+        here);
   }
   ASSERT_GT(packets, 0U);
   EXPECT_EQ(program().counters()[index], packets);
@@ -266,7 +274,7 @@ TEST_F(PxeProgramTest, DecidesAboutAFrameLongerThanAPage) {
   EXPECT_EQ(run->frame, frame);
   const auto client = program().client(ethernet_addr(kClientMac));
   ASSERT_TRUE(client);
-  EXPECT_EQ(client->message_type, 1);
+  EXPECT_EQ(client->seen.message_type, 1);
 }
 
 TEST_F(PxeProgramTest, PassesOverOtherFramesLongerThanAPage) {

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -39,7 +40,9 @@ void compare(const parsed& got, const model::Judgement& want) {
   }
   require(got.kind == PARSED_REQUEST);
   const model::Request& request = *want.request;
-  require(ntohl(got.giaddr) == request.giaddr);
+  std::uint32_t giaddr = 0;
+  std::memcpy(&giaddr, got.relay.octets + 12, sizeof(giaddr));
+  require(ntohl(giaddr) == request.giaddr);
   require(std::equal(got.vlan, got.vlan + got.vlans, request.vlans.begin(),
                      request.vlans.end()));
   require(got.message_type ==

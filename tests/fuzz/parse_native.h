@@ -20,12 +20,14 @@ enum parsed_kind { PARSED_OTHER, PARSED_REQUEST, PARSED_MALFORMED };
 
 struct parsed {
   enum parsed_kind kind;
-  __u32 bootp; /* offset; this and the rest where it is a request */
-  __be32 giaddr;
+  /* The rest where it is a request. */
+  __u8 ip_version;
+  struct pxe_ip relay; /* as in struct pxe_seen */
   __u16 vlan[PXE_MAX_VLANS];
   __u32 vlans;
   __u8 message_type;
   __u16 arch;
+  __u8 network_boot;      /* within scope = pxe */
   enum pxe_reason reason; /* PXE_REASON_RULE: `addr` is for a rule to name */
   struct pxe_addr addr;
 };
