@@ -63,27 +63,25 @@ struct pxe_extension {
 #define PXE_MAX_EXTENSIONS 8
 #define PXE_MAX_EXTENSION_BYTES 1024
 
-/* RFC 2131 section 2, up to the end of chaddr. */
+/*
+ * What is needed of the BOOTP header (RFC 2131 section 2), each of the three
+ * parts as it stands in the packet.
+ */
 struct pxe_bootp {
 	__u8 op;
 	__u8 htype;
 	__u8 hlen;
 	__u8 hops;
-	__be32 xid;
-	__be16 secs;
-	__be16 flags;
-	__be32 ciaddr;
-	__be32 yiaddr;
-	__be32 siaddr;
 	__be32 giaddr;
-	__u8 chaddr[16];
+	__u8 chaddr[8]; /* of sixteen */
 };
-static_assert(sizeof(struct pxe_bootp) == 44, "RFC 2131 figure 1");
+static_assert(sizeof(struct pxe_bootp) == 16, "no holes");
 
+#define PXE_BOOTP_GIADDR 24
+#define PXE_BOOTP_CHADDR 28
+/* Everything up to the options; sname (64) and file (128) are the most. */
+#define PXE_BOOTP_FIXED 236
 #define PXE_BOOTREPLY 2
-/* sname (64) and file (128) follow chaddr. */
-#define PXE_BOOTP_FIXED (sizeof(struct pxe_bootp) + 64 + 128)
-static_assert(PXE_BOOTP_FIXED == 236, "RFC 2131 figure 1");
 #define PXE_DHCP_COOKIE 0x63825363 /* RFC 2131 section 3 */
 
 #define PXE_OPT_PAD 0

@@ -90,7 +90,8 @@ __u64 new_unknown_tat_ns[PXE_INTERFACE_BUCKETS];
 struct request {
 	struct pxe_seen seen; /* first, for is_zero() */
 	struct pxe_addr addr;
-	__u64 others[2]; /* slots of other addresses that come with it; 0: none */
+	__u64 slot; /* of addr where that is Ethernet, else 0 */
+	__u64 others[2]; /* as slot, of other addresses that come with it */
 	__u32 options;	 /* DHCPv4: where they start; 0: they were read */
 	__u32 end;
 	__u8 out_of_scope;
@@ -107,41 +108,40 @@ static __always_inline __u32 find_more_rules(const struct pxe_addr *addr)
 	return rule->verdict == PXE_ALLOW ? PXE_ALLOW : PXE_DENY;
 }
 
-/* For the Ethernet address in `slot`. */
+/*
+ * For the Ethernet address in `slot`. Without branches: where in its bucket a
+ * rule is cannot be predicted, and a branch on it would wait for the cache
+ * line before anything else goes on.
+ */
 static __always_inline __u32 find_slot(__u64 slot)
 {
 	__u32 index = pxe_bucket_index(slot, bucket_mask);
 	const volatile __u64 *slots = bpf_map_lookup_elem(&rules, &index);
 	struct pxe_addr addr = {};
+	__u64 overflow, flags = 0;
 
 	if (!slots)
 		return PXE_DENY;
+	overflow = slots[0] & PXE_SLOT_OVERFLOW;
 #pragma unroll
 	for (int i = 0; i < PXE_BUCKET_SLOTS; i++) {
 		__u64 rule = slots[i];
+		__s64 differs = (rule ^ slot) >> PXE_SLOT_SHIFT;
 
-		if ((rule ^ slot) >> PXE_SLOT_SHIFT)
-			continue;
-		rule &= PXE_SLOT_FLAGS & ~PXE_SLOT_OVERFLOW;
-		if (!rule)
-			continue;
-		return rule == (PXE_SLOT_RULE | PXE_SLOT_ALLOW) ? PXE_ALLOW
-								: PXE_DENY;
+		/* All ones where it is the same address, else zero. */
+		flags |= rule & ((differs - 1) >> 63);
 	}
-	if (!(slots[0] & PXE_SLOT_OVERFLOW))
+	flags &= PXE_SLOT_FLAGS & ~PXE_SLOT_OVERFLOW;
+	if (flags)
+		return flags == (PXE_SLOT_RULE | PXE_SLOT_ALLOW) ? PXE_ALLOW
+								 : PXE_DENY;
+	if (!overflow)
 		return PXE_NO_RULE;
 	for (int i = 0; i < ETH_ALEN; i++)
 		addr.octets[i] = slot >> (56 - 8 * i);
 	addr.htype = PXE_HTYPE_ETHERNET;
 	addr.hlen = ETH_ALEN;
 	return find_more_rules(&addr);
-}
-
-static __always_inline __u32 find_rule(const struct pxe_addr *addr)
-{
-	if (pxe_is_ethernet(addr))
-		return find_slot(pxe_slot(addr->octets));
-	return find_more_rules(addr);
 }
 
 /*
@@ -181,6 +181,18 @@ static __always_inline int take_own_token(__u64 *bucket, __u64 now, __u64 rate)
 	return next_token(bucket, now, PXE_SECOND_NS / rate, PXE_SECOND_NS);
 }
 
+/* Reading the clock is dear, and it stands still between ticks. */
+static __always_inline __u64 read_clock(struct pxe_counters *own)
+{
+	__u64 tick = bpf_jiffies64();
+
+	if (own->tick != tick) {
+		own->now_ns = bpf_ktime_get_coarse_ns();
+		own->tick = tick;
+	}
+	return own->now_ns;
+}
+
 static __always_inline int is_zero(const struct pxe_ip *ip)
 {
 	const __u64 *halves = (const __u64 *)ip;
@@ -202,17 +214,49 @@ static __always_inline int is_denied(__u64 slot)
 	return slot && find_slot(slot) == PXE_DENY;
 }
 
+/* What all unknown clients on an interface share that are not recorded yet. */
+static __always_inline int take_shared_token(const struct request *request,
+					     __u64 now)
+{
+	__u64 interval = settings.unknown_interval_ns;
+	__u32 index = request->seen.ifindex % PXE_INTERFACE_BUCKETS;
+
+	return !interval ||
+	       take_token(&new_unknown_tat_ns[index], now, interval);
+}
+
+static __always_inline int take_unknown_token(const struct request *request,
+					      __u64 now)
+{
+	__u64 interval = settings.unknown_interval_ns;
+	struct pxe_client *known;
+
+	if (!interval)
+		return 1;
+	known = bpf_map_lookup_elem(&clients, &request->addr);
+	if (known)
+		return take_token(&known->unknown_tat_ns, now, interval);
+	return take_shared_token(request, now);
+}
+
+static __always_inline int take_relay_token(const struct pxe_ip *ip, __u64 now)
+{
+	__u64 interval = settings.relay_interval_ns;
+	struct pxe_relay *relay;
+
+	if (!interval || is_zero(ip))
+		return 1;
+	relay = bpf_map_lookup_elem(&relays, ip);
+	return !relay || take_token(&relay->unknown_tat_ns, now, interval);
+}
+
 /*
  * The verdict for a client that no rule names; sets seen.reason. Its own
  * function: known clients do not pay for it.
  */
-static __noinline __u32 decide_unknown(struct request *request,
-				       struct pxe_client *known,
-				       struct pxe_relay *relay, __u64 now)
+static __noinline __u32 decide_unknown(struct request *request, __u64 now)
 {
-	__u64 interval = settings.relay_interval_ns;
 	struct pxe_seen *seen = &request->seen;
-	__u64 *bucket;
 
 	if (settings.unknown_verdict != PXE_ALLOW)
 		return PXE_DENY;
@@ -224,25 +268,18 @@ static __noinline __u32 decide_unknown(struct request *request,
 		seen->reason = PXE_REASON_DISCOVERY;
 		return PXE_DENY;
 	}
-	if (interval && relay &&
-	    !take_token(&relay->unknown_tat_ns, now, interval)) {
+	if (!take_relay_token(&seen->relay, now)) {
 		seen->reason = PXE_REASON_RELAY_RATE;
 		return PXE_DENY;
 	}
-	interval = settings.unknown_interval_ns;
-	bucket = known ? &known->unknown_tat_ns
-		       : &new_unknown_tat_ns[seen->ifindex %
-					     PXE_INTERFACE_BUCKETS];
-	if (interval && !take_token(bucket, now, interval)) {
+	if (!take_unknown_token(request, now)) {
 		seen->reason = PXE_REASON_UNKNOWN_RATE;
 		return PXE_DENY;
 	}
 	return PXE_ALLOW;
 }
 
-static __always_inline __u32 decide(struct request *request,
-				    struct pxe_client *known,
-				    struct pxe_relay *relay, __u64 now)
+static __always_inline __u32 decide(struct request *request, __u64 now)
 {
 	__u64 lease_until = settings.lease_until_ns;
 	struct pxe_seen *seen = &request->seen;
@@ -259,12 +296,13 @@ static __always_inline __u32 decide(struct request *request,
 								: PXE_DENY;
 	}
 	if (seen->reason == PXE_REASON_RULE) {
-		verdict = find_rule(&request->addr);
+		verdict = request->slot ? find_slot(request->slot)
+					: find_more_rules(&request->addr);
 		if (verdict != PXE_NO_RULE)
 			return verdict;
 		seen->reason = PXE_REASON_UNKNOWN;
 	}
-	return decide_unknown(request, known, relay, now);
+	return decide_unknown(request, now);
 }
 
 /*
@@ -287,6 +325,36 @@ static __always_inline long pxe_load(void *packet, __u32 offset, void *to,
 		}
 	}
 	return bpf_xdp_load_bytes(ctx, offset, to, size);
+}
+
+/*
+ * Zero: the frame is shorter than its BOOTP header. Word by word: memcpy()
+ * would copy bytes, not knowing that the machines this runs on load what is
+ * not aligned.
+ */
+static __always_inline int load_bootp(struct xdp_md *ctx, __u32 offset,
+				      struct pxe_bootp *bootp)
+{
+	const void *data_end = (void *)(long)ctx->data_end;
+	const void *at = (void *)(long)ctx->data;
+
+	if (offset < PXE_MAX_OFFSET) {
+		at += offset;
+		if (at + PXE_BOOTP_FIXED <= data_end) {
+			*(__u32 *)bootp = *(const __u32 *)at;
+			bootp->giaddr =
+			    *(const __be32 *)(at + PXE_BOOTP_GIADDR);
+			*(__u64 *)bootp->chaddr =
+			    *(const __u64 *)(at + PXE_BOOTP_CHADDR);
+			return 1;
+		}
+	}
+	return bpf_xdp_get_buff_len(ctx) >= offset + PXE_BOOTP_FIXED &&
+	       !bpf_xdp_load_bytes(ctx, offset, bootp, 4) &&
+	       !bpf_xdp_load_bytes(ctx, offset + PXE_BOOTP_GIADDR,
+				   &bootp->giaddr, sizeof(bootp->giaddr)) &&
+	       !bpf_xdp_load_bytes(ctx, offset + PXE_BOOTP_CHADDR,
+				   bootp->chaddr, sizeof(bootp->chaddr));
 }
 
 /*
@@ -336,7 +404,7 @@ static __always_inline void read_options(struct xdp_md *ctx,
 	__builtin_memset(options, 0, sizeof(*options));
 	options->arch = PXE_NO_ARCH;
 	options->offset = offset;
-	options->end = end;
+	options->end = pxe_min(end, bpf_xdp_get_buff_len(ctx));
 	if (!pxe_begin_options(ctx, options)) {
 		options->network_boot = 1;
 		return;
@@ -389,14 +457,34 @@ static __noinline int report(struct request *request,
 	return 1;
 }
 
+/*
+ * Unknown clients take the token that they share, unless the verdict did, so
+ * that a host that makes addresses up cannot wash the others out.
+ */
+static __always_inline int may_record_new(const struct request *request,
+					  __u64 now)
+{
+	switch (request->seen.reason) {
+	case PXE_REASON_RULE:
+		return 1;
+	case PXE_REASON_RELAY_RATE:
+	case PXE_REASON_UNKNOWN_RATE:
+		return 0;
+	case PXE_REASON_SCOPE:
+	case PXE_REASON_STALE:
+		return take_shared_token(request, now);
+	}
+	return request->seen.verdict == PXE_ALLOW ||
+	       take_shared_token(request, now);
+}
+
 static __noinline int record_new_client(struct xdp_md *ctx,
 					struct request *request,
 					struct pxe_counters *own, __u64 now)
 {
 	struct pxe_client client = {.last_seen_ns = now, .packets = 1};
 
-	if (!take_own_token(&own->new_clients_tat_ns, now,
-			    PXE_NEW_CLIENTS_PER_SECOND)) {
+	if (!may_record_new(request, now)) {
 		own->clients_unrecorded++;
 		return 0;
 	}
@@ -408,15 +496,15 @@ static __noinline int record_new_client(struct xdp_md *ctx,
 }
 
 /* A race of two CPUs on one client mixes two requests of the same client. */
-static __always_inline void record_client(struct xdp_md *ctx,
-					  struct request *request,
-					  struct pxe_client *known,
-					  struct pxe_counters *own, __u64 now)
+static __always_inline int record_client(struct xdp_md *ctx,
+					 struct request *request,
+					 struct pxe_counters *own, __u64 now)
 {
-	if (!known) {
-		record_new_client(ctx, request, own, now);
-		return;
-	}
+	struct pxe_client *known;
+
+	known = bpf_map_lookup_elem(&clients, &request->addr);
+	if (!known)
+		return record_new_client(ctx, request, own, now);
 	known->last_seen_ns = now;
 	__sync_fetch_and_add(&known->packets, 1);
 	if (take_token(&known->described_tat_ns, now,
@@ -424,59 +512,58 @@ static __always_inline void record_client(struct xdp_md *ctx,
 		if (request->options)
 			describe(ctx, request);
 		known->seen = request->seen;
-		report(request, own, now);
-		return;
+		return report(request, own, now);
 	}
-	known->seen.relay = request->seen.relay;
-	known->seen.ifindex = request->seen.ifindex;
-	known->seen.vlan[0] = request->seen.vlan[0];
-	known->seen.vlan[1] = request->seen.vlan[1];
-	known->seen.vlans = request->seen.vlans;
-	known->seen.verdict = request->seen.verdict;
-	known->seen.reason = request->seen.reason;
-	known->seen.ip_version = request->seen.ip_version;
+	request->seen.arch = known->seen.arch;
+	request->seen.message_type = known->seen.message_type;
+	known->seen = request->seen;
+	return 0;
 }
 
-/* The record of the relay that a request came through, or none. */
-static __noinline struct pxe_relay *find_relay(const struct pxe_ip *ip,
-					       struct pxe_counters *own,
-					       __u64 now)
+/* Its own function: what is not relayed does not pay for it. */
+static __noinline int record_relay(const struct request *request, int may_add,
+				   __u64 now)
 {
-	struct pxe_relay *relay = bpf_map_lookup_elem(&relays, ip);
-	struct pxe_relay fresh = {};
+	const struct pxe_ip *ip = &request->seen.relay;
+	struct pxe_relay *relay, fresh = {};
 
-	if (relay || !take_own_token(&own->new_clients_tat_ns, now,
-				     PXE_NEW_CLIENTS_PER_SECOND))
-		return relay;
-	bpf_map_update_elem(&relays, ip, &fresh, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&relays, ip);
+	relay = bpf_map_lookup_elem(&relays, ip);
+	if (!relay && may_add) {
+		bpf_map_update_elem(&relays, ip, &fresh, BPF_NOEXIST);
+		relay = bpf_map_lookup_elem(&relays, ip);
+	}
+	if (!relay)
+		return 0;
+	relay->last_seen_ns = now;
+	__sync_fetch_and_add(&relay->packets[request->seen.verdict & 1], 1);
+	return 1;
 }
 
 /* Decides, counts, remembers, reports. */
-static __noinline int judge(struct xdp_md *ctx, struct request *request)
+static __always_inline int judge(struct xdp_md *ctx, struct request *request)
 {
-	struct pxe_relay *relay = 0;
 	struct pxe_counters *own;
-	struct pxe_client *known;
 	__u32 verdict, first = 0;
+	int may_record;
 	__u64 now;
 
 	own = bpf_map_lookup_elem(&counters, &first);
 	if (!own)
 		return XDP_DROP;
-	now = bpf_ktime_get_coarse_ns();
-	known = bpf_map_lookup_elem(&clients, &request->addr);
-	if (!is_zero(&request->seen.relay))
-		relay = find_relay(&request->seen.relay, own, now);
-	verdict = decide(request, known, relay, now) & 1;
+	now = read_clock(own);
+	verdict = decide(request, now) & 1;
 	request->seen.verdict = verdict;
 	if (request->seen.reason < PXE_REASONS)
 		own->packets[verdict][request->seen.reason]++;
-	if (relay) {
-		relay->last_seen_ns = now;
-		__sync_fetch_and_add(&relay->packets[verdict], 1);
-	}
-	record_client(ctx, request, known, own, now);
+	may_record = verdict == PXE_ALLOW ||
+		     take_own_token(&own->records_tat_ns, now,
+				    PXE_RECORDS_PER_SECOND);
+	if (!is_zero(&request->seen.relay))
+		record_relay(request, may_record, now);
+	if (may_record)
+		record_client(ctx, request, own, now);
+	else
+		own->clients_unrecorded++;
 	return verdict == PXE_ALLOW ? XDP_PASS : XDP_DROP;
 }
 
@@ -506,61 +593,66 @@ static __always_inline void begin_request(const struct xdp_md *ctx,
 	request->end = frame->end;
 }
 
-/* PXE_OTHER: an answer. Its own function, as the next, for the stack. */
-static __noinline int read_dhcpv4(struct xdp_md *ctx,
-				  const struct pxe_frame *frame,
-				  struct request *request)
+static __noinline int handle_dhcpv4(struct xdp_md *ctx,
+				    const struct pxe_frame *frame)
 {
 	int pxe_only = settings.scope == PXE_SCOPE_PXE;
 	struct pxe_options options;
+	struct request request;
 	struct pxe_bootp bootp;
 
-	if (pxe_load(ctx, frame->payload, &bootp, sizeof(bootp)))
-		return PXE_MALFORMED;
-	request->options = frame->payload + PXE_BOOTP_FIXED;
+	if (!load_bootp(ctx, frame->payload, &bootp))
+		return drop_malformed();
+	begin_request(ctx, frame, &request);
+	request.options = frame->payload + PXE_BOOTP_FIXED;
 	options.has_guid = 0;
 	if (bootp.op == PXE_BOOTREPLY || bootp.htype == PXE_HTYPE_INFINIBAND ||
 	    pxe_only) {
-		read_options(ctx, &options, request->options, request->end);
-		request->options = 0;
-		request->seen.arch = options.arch;
-		request->seen.message_type = options.message_type;
+		read_options(ctx, &options, request.options, request.end);
+		request.options = 0;
+		request.seen.arch = options.arch;
+		request.seen.message_type = options.message_type;
 		if (pxe_is_reply(&bootp, &options))
-			return PXE_OTHER;
-		request->out_of_scope = pxe_only && options.complete &&
-					!options.network_boot &&
-					!frame->proxy_dhcp;
+			return XDP_PASS;
+		request.out_of_scope = pxe_only && options.complete &&
+				       !options.network_boot &&
+				       !frame->proxy_dhcp;
 	}
 	if (bootp.giaddr) {
-		request->seen.relay.octets[10] = 0xff;
-		request->seen.relay.octets[11] = 0xff;
-		__builtin_memcpy(request->seen.relay.octets + 12, &bootp.giaddr,
+		request.seen.relay.octets[10] = 0xff;
+		request.seen.relay.octets[11] = 0xff;
+		__builtin_memcpy(request.seen.relay.octets + 12, &bootp.giaddr,
 				 sizeof(bootp.giaddr));
 	}
-	request->seen.reason =
-	    pxe_client_address(&bootp, &options, &request->addr);
-	if (!pxe_is_ethernet(&request->addr)) {
-		request->others[0] = pxe_slot(bootp.chaddr);
+	request.seen.reason =
+	    pxe_client_address(&bootp, &options, &request.addr);
+	if (pxe_is_ethernet(&request.addr)) {
+		request.slot = pxe_slot(bootp.chaddr);
+	} else {
+		request.others[0] = pxe_slot(bootp.chaddr);
 		if (!bootp.giaddr)
-			request->others[1] = pxe_slot(frame->source);
+			request.others[1] = pxe_slot(frame->source);
 	}
-	return PXE_REQUEST;
+	return judge(ctx, &request);
 }
 
+/* Its own function, for the stack. */
 static __noinline int read_dhcpv6(struct xdp_md *ctx,
 				  const struct pxe_frame *frame,
 				  struct request *request)
 {
 	int pxe_only = settings.scope == PXE_SCOPE_PXE;
 	struct pxe_dhcpv6 message = {.arch = PXE_NO_ARCH};
+	__u32 end = pxe_min(frame->end, bpf_xdp_get_buff_len(ctx));
 	struct pxe_addr peer;
 	__u8 type;
 
-	if (pxe_load(ctx, frame->payload, &type, 1))
+	if (end < frame->payload + PXE_DHCPV6_HEADER ||
+	    pxe_load(ctx, frame->payload, &type, 1))
 		return PXE_MALFORMED;
 	if (pxe_is_reply6(type))
 		return PXE_OTHER;
-	if (pxe_enter_dhcpv6(ctx, &message, frame->payload, frame->end))
+	if (pxe_enter_dhcpv6(ctx, &message, frame->payload, end))
 		return PXE_MALFORMED;
 	for (int i = 0; i < PXE_MAX_OPTIONS; i++)
 		if (read_option6(ctx, &message))
@@ -575,6 +667,7 @@ static __noinline int read_dhcpv6(struct xdp_md *ctx,
 		request->others[0] = pxe_slot(message.duid.octets);
 	if (!message.relays) {
 		pxe_set_ethernet(&request->addr, frame->source);
+		request->slot = pxe_slot(frame->source);
 		request->seen.reason = PXE_REASON_RULE;
 		return PXE_REQUEST;
 	}
@@ -586,7 +679,30 @@ static __noinline int read_dhcpv6(struct xdp_md *ctx,
 		     sizeof(request->seen.relay)))
 		return PXE_MALFORMED;
 	request->seen.reason = pxe_relayed_client(&message, &request->addr);
+	if (pxe_is_ethernet(&request->addr))
+		request->slot = pxe_slot(request->addr.octets);
 	return PXE_REQUEST;
+}
+
+/* Also for the stack. */
+static __noinline int judge_dhcpv6(struct xdp_md *ctx, struct request *request)
+{
+	return judge(ctx, request);
+}
+
+static __noinline int handle_dhcpv6(struct xdp_md *ctx,
+				    const struct pxe_frame *frame)
+{
+	struct request request;
+	int found;
+
+	begin_request(ctx, frame, &request);
+	found = read_dhcpv6(ctx, frame, &request);
+	if (found == PXE_OTHER)
+		return XDP_PASS;
+	if (found == PXE_MALFORMED)
+		return drop_malformed();
+	return judge_dhcpv6(ctx, &request);
 }
 
 /* What no plain frame needs: fragments of a NIC's, and extension headers. */
@@ -598,27 +714,6 @@ static __noinline int find_request_further(struct xdp_md *ctx,
 	if (found == PXE_EXTENSIONS)
 		found = skip_extensions(ctx, frame);
 	return found;
-}
-
-static __noinline int handle_request(struct xdp_md *ctx,
-				     struct pxe_frame *frame)
-{
-	__u32 minimum = frame->ip_version == 4 ? PXE_BOOTP_FIXED
-					       : PXE_DHCPV6_HEADER;
-	struct request request;
-	int found;
-
-	frame->end = pxe_min(frame->end, bpf_xdp_get_buff_len(ctx));
-	if (frame->end < frame->payload + minimum)
-		return drop_malformed();
-	begin_request(ctx, frame, &request);
-	found = frame->ip_version == 4 ? read_dhcpv4(ctx, frame, &request)
-				       : read_dhcpv6(ctx, frame, &request);
-	if (found == PXE_MALFORMED)
-		return drop_malformed();
-	if (found == PXE_OTHER)
-		return XDP_PASS;
-	return judge(ctx, &request);
 }
 
 SEC("xdp.frags")
@@ -635,7 +730,8 @@ int pxe_filter(struct xdp_md *ctx)
 	if (found == PXE_CUT_OFF || found == PXE_EXTENSIONS)
 		found = find_request_further(ctx, &frame, found);
 	if (found == PXE_REQUEST)
-		return handle_request(ctx, &frame);
+		return frame.ip_version == 4 ? handle_dhcpv4(ctx, &frame)
+					     : handle_dhcpv6(ctx, &frame);
 	if (found == PXE_MALFORMED)
 		return drop_malformed();
 	return XDP_PASS;

@@ -50,7 +50,8 @@ enum pxe_reason {
 
 /* A hardware address: key of more_rules and of the recent clients. */
 struct pxe_addr {
-	__u8 octets[8]; /* chaddr or GUID, left-aligned, rest zero */
+	/* chaddr or GUID, left-aligned, rest zero */
+	__u8 octets[8] __attribute__((aligned(4)));
 	__u8 htype;
 	__u8 hlen; /* 6 for Ethernet, 8 for a GUID, else as received */
 	__u8 pad[2];
@@ -153,12 +154,14 @@ struct pxe_counters {
 	__u64 packets[PXE_VERDICTS][PXE_REASONS];
 	__u64 events_lost;	/* the ring buffer was full */
 	__u64 events_limited;	/* more than PXE_EVENTS_PER_SECOND */
-	__u64 clients_unrecorded; /* a new client, but too many of them */
+	__u64 clients_unrecorded; /* more than PXE_RECORDS_PER_SECOND */
 	__u64 events_tat_ns[PXE_VERDICTS];
 	__u64 events_missed; /* lost or limited since the last event */
-	__u64 new_clients_tat_ns;
+	__u64 records_tat_ns;
+	__u64 tick; /* bpf_jiffies64() when now_ns was read */
+	__u64 now_ns;
 };
-static_assert(sizeof(struct pxe_counters) == 216, "no holes");
+static_assert(sizeof(struct pxe_counters) == 232, "no holes");
 
 #define PXE_MAX_VLANS 2
 #define PXE_NO_ARCH 0xffff
@@ -235,7 +238,11 @@ static_assert(sizeof(struct pxe_event) == 64, "no holes");
 #define PXE_DESCRIPTIONS_PER_SECOND 10
 /* Events per CPU and verdict: a flood of one cannot hide the other. */
 #define PXE_EVENTS_PER_SECOND 256
-/* New clients, and relays, that a CPU records. */
-#define PXE_NEW_CLIENTS_PER_SECOND 8192
+/*
+ * Requests denied by a rule, new clients and new relays that a CPU records: in
+ * a flood, looking up the record would cost more than all the rest. Counters
+ * of verdicts are exact whatever the rate.
+ */
+#define PXE_RECORDS_PER_SECOND 16384
 
 #endif

@@ -47,7 +47,11 @@ static void read_dhcpv4(struct frame* frame, const struct pxe_frame* found,
   };
   struct pxe_bootp bootp;
 
-  memcpy(&bootp, frame->bytes + found->payload, sizeof(bootp));
+  const __u8* at = frame->bytes + found->payload;
+
+  memcpy(&bootp, at, 4);
+  memcpy(&bootp.giaddr, at + PXE_BOOTP_GIADDR, sizeof(bootp.giaddr));
+  memcpy(bootp.chaddr, at + PXE_BOOTP_CHADDR, sizeof(bootp.chaddr));
   if (pxe_begin_options(frame, &options)) {
     for (int i = 0; i < PXE_MAX_OPTIONS; i++)
       if (pxe_next_option(frame, &options)) break;
