@@ -80,11 +80,13 @@ volatile struct pxe_settings settings SEC(".data.settings") = {
 };
 
 /*
- * Token buckets of the unknown clients that are not among the recent ones, by
- * interface. Interfaces whose indexes agree in the last bits share one.
+ * Token buckets of the unknown clients, and of the relays, that are not among
+ * the recent ones, by interface. Interfaces whose indexes agree in the last
+ * bits share one.
  */
 #define PXE_INTERFACE_BUCKETS 256
 __u64 new_unknown_tat_ns[PXE_INTERFACE_BUCKETS];
+__u64 new_relay_tat_ns[PXE_INTERFACE_BUCKETS];
 
 /* A request with what was read of it, on its way to the verdict. */
 struct request {
@@ -239,15 +241,19 @@ static __always_inline int take_unknown_token(const struct request *request,
 	return take_shared_token(request, now);
 }
 
-static __always_inline int take_relay_token(const struct pxe_ip *ip, __u64 now)
+static __always_inline int take_relay_token(const struct pxe_seen *seen,
+					    __u64 now)
 {
+	__u32 index = seen->ifindex % PXE_INTERFACE_BUCKETS;
 	__u64 interval = settings.relay_interval_ns;
 	struct pxe_relay *relay;
 
-	if (!interval || is_zero(ip))
+	if (!interval || is_zero(&seen->relay))
 		return 1;
-	relay = bpf_map_lookup_elem(&relays, ip);
-	return !relay || take_token(&relay->unknown_tat_ns, now, interval);
+	relay = bpf_map_lookup_elem(&relays, &seen->relay);
+	if (relay)
+		return take_token(&relay->unknown_tat_ns, now, interval);
+	return take_token(&new_relay_tat_ns[index], now, interval);
 }
 
 /*
@@ -268,7 +274,7 @@ static __noinline __u32 decide_unknown(struct request *request, __u64 now)
 		seen->reason = PXE_REASON_DISCOVERY;
 		return PXE_DENY;
 	}
-	if (!take_relay_token(&seen->relay, now)) {
+	if (!take_relay_token(seen, now)) {
 		seen->reason = PXE_REASON_RELAY_RATE;
 		return PXE_DENY;
 	}
@@ -559,7 +565,10 @@ static __always_inline int judge(struct xdp_md *ctx, struct request *request)
 		     take_own_token(&own->records_tat_ns, now,
 				    PXE_RECORDS_PER_SECOND);
 	if (!is_zero(&request->seen.relay))
-		record_relay(request, may_record, now);
+		record_relay(request,
+			     may_record && request->seen.reason !=
+					       PXE_REASON_RELAY_RATE,
+			     now);
 	if (may_record)
 		record_client(ctx, request, own, now);
 	else

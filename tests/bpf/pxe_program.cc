@@ -23,7 +23,6 @@ namespace pxegate::testing {
 namespace {
 
 constexpr std::uint32_t kMaxRules = 1024;
-constexpr std::uint32_t kBuckets = 256;
 
 int map_fd(const bpf_map* map) { return bpf_map__fd(map); }
 
@@ -149,22 +148,31 @@ Result<PxeProgram> PxeProgram::load() {
 }
 
 void PxeProgram::clear() {
+  clear_policy();
+  delete_all<pxe_addr>(skeleton_->maps.clients);
+  delete_all<pxe_ip>(skeleton_->maps.relays);
+  clear_counters();
+  std::ranges::fill(skeleton_->bss->new_unknown_tat_ns, 0);
+  std::ranges::fill(skeleton_->bss->new_relay_tat_ns, 0);
+  events();
+}
+
+void PxeProgram::clear_policy() {
   const pxe_bucket empty{};
   for (const std::uint32_t bucket : used_buckets_)
     update(skeleton_->maps.rules, bucket, empty);
   used_buckets_.clear();
   delete_all<pxe_addr>(skeleton_->maps.more_rules);
-  delete_all<pxe_addr>(skeleton_->maps.clients);
-  delete_all<pxe_ip>(skeleton_->maps.relays);
   delete_all<pxe_network>(skeleton_->maps.discovery_relays);
-  const std::vector<pxe_counters> zeroes(
-      static_cast<std::size_t>(libbpf_num_possible_cpus()));
-  update(skeleton_->maps.counters, std::uint32_t{0}, zeroes[0]);
-  std::ranges::fill(skeleton_->bss->new_unknown_tat_ns, 0);
-  events();
   pxe_settings fresh{};
   fresh.abi_version = PXE_ABI_VERSION;
   std::memcpy(&skeleton_->data_settings->settings, &fresh, sizeof(fresh));
+}
+
+void PxeProgram::clear_counters() {
+  const std::vector<pxe_counters> zeroes(
+      static_cast<std::size_t>(libbpf_num_possible_cpus()));
+  update(skeleton_->maps.counters, std::uint32_t{0}, zeroes[0]);
 }
 
 void PxeProgram::set_rule(const pxe_addr& addr, std::uint8_t verdict) {
@@ -216,33 +224,49 @@ void PxeProgram::add_discovery_relay(const pxe_network& network) {
   update(skeleton_->maps.discovery_relays, network, std::uint8_t{1});
 }
 
-Result<PxeProgram::Run> PxeProgram::run(const Bytes& frame,
-                                        std::optional<std::uint32_t> linear) {
-  Run run{.action = XDP_ABORTED, .frame = Bytes(frame.size() + 64)};
+Result<void> PxeProgram::run(const Bytes& frame,
+                             std::optional<std::uint32_t> linear,
+                             bpf_test_run_opts& opts) {
   xdp_md context{};
-  bpf_test_run_opts opts{};
   opts.sz = sizeof(opts);
   opts.data_in = frame.data();
   opts.data_size_in = static_cast<__u32>(frame.size());
-  opts.data_out = run.frame.data();
-  opts.data_size_out = static_cast<__u32>(run.frame.size());
   if (linear) {
     context.data_end = *linear;
     opts.ctx_in = &context;
     opts.ctx_size_in = sizeof(context);
   }
   if (bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.pxe_filter),
-                             &opts) != 0) {
-    if (linear && errno == EINVAL) {
-      return fail("this kernel does not put a frame in fragments on request",
-                  ErrorCode::kUnavailable);
-    }
-    return fail_errno(
-        fmt::format("cannot run the program on {} bytes", frame.size()), errno);
+                             &opts) == 0) {
+    return {};
   }
+  if (linear && errno == EINVAL) {
+    return fail("this kernel does not put a frame in fragments on request",
+                ErrorCode::kUnavailable);
+  }
+  return fail_errno(
+      fmt::format("cannot run the program on {} bytes", frame.size()), errno);
+}
+
+Result<PxeProgram::Run> PxeProgram::run(const Bytes& frame,
+                                        std::optional<std::uint32_t> linear) {
+  Run run{.action = XDP_ABORTED, .frame = Bytes(frame.size() + 64)};
+  bpf_test_run_opts opts{};
+  opts.data_out = run.frame.data();
+  opts.data_size_out = static_cast<__u32>(run.frame.size());
+  if (auto result = this->run(frame, linear, opts); !result)
+    return fail(result.error());
   run.action = opts.retval;
   run.frame.resize(opts.data_size_out);
   return run;
+}
+
+Result<std::uint32_t> PxeProgram::verdict(const Bytes& frame,
+                                          std::optional<std::uint32_t> linear) {
+  bpf_test_run_opts opts{};
+  if (auto result = run(frame, linear, opts); !result)
+    return fail(result.error());
+  return opts.retval;
 }
 
 PxeProgram::Counters PxeProgram::counters() const {
@@ -296,6 +320,14 @@ std::vector<std::pair<pxe_addr, pxe_client>> PxeProgram::clients() const {
   for (const auto& key : keys<pxe_addr>(skeleton_->maps.clients))
     if (const auto found = client(key)) out.emplace_back(key, *found);
   return out;
+}
+
+void PxeProgram::forget(const pxe_addr& addr) {
+  bpf_map_delete_elem(map_fd(skeleton_->maps.clients), &addr);
+}
+
+void PxeProgram::forget(const pxe_ip& relay) {
+  bpf_map_delete_elem(map_fd(skeleton_->maps.relays), &relay);
 }
 
 std::size_t PxeProgram::relay_count() const {
