@@ -23,6 +23,18 @@ XdpAttachMode to_attach_mode(XdpMode mode) {
   return XdpAttachMode::kAuto;
 }
 
+XdpStaleAction to_stale_action(StaleAction action) {
+  switch (action) {
+    case StaleAction::kDeny:
+      return XdpStaleAction::kDeny;
+    case StaleAction::kKeep:
+      return XdpStaleAction::kKeep;
+    case StaleAction::kAllow:
+      return XdpStaleAction::kAllow;
+  }
+  return XdpStaleAction::kDeny;
+}
+
 XdpOptions xdp_options(const Config::Xdp& config) {
   XdpOptions options;
   options.interfaces = config.interfaces;
@@ -30,6 +42,16 @@ XdpOptions xdp_options(const Config::Xdp& config) {
   options.detach_on_exit = config.on_exit == OnExit::kDetach;
   options.pin_path = config.pin_path;
   options.max_clients = config.max_clients;
+  options.attach = config.attach == NicSharing::kDispatcher
+                       ? XdpAttach::kDispatcher
+                       : XdpAttach::kExclusive;
+  options.scope =
+      config.scope == GateScope::kPxe ? XdpScope::kPxe : XdpScope::kDhcp;
+  options.stale_after = config.stale_after;
+  options.stale_action = to_stale_action(config.stale_action);
+  options.discovery_relays = config.discovery_relays;
+  options.unknown_rate = config.unknown_rate;
+  options.relay_rate = config.relay_rate;
   return options;
 }
 

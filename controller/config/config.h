@@ -8,11 +8,16 @@
 #include <string>
 #include <vector>
 
+#include "controller/base/ip_network.h"
+
 namespace pxegate {
 
 enum class AuthType { kNone, kHttpBasic };
 enum class XdpMode { kAuto, kNative, kSkb };
 enum class OnExit { kKeep, kDetach };
+enum class NicSharing { kExclusive, kDispatcher };
+enum class GateScope { kDhcp, kPxe };
+enum class StaleAction { kDeny, kKeep, kAllow };
 enum class IpVersion { k4, k6 };
 
 // How to reach one OpenStack service: [ironic] and [inspector], option names
@@ -61,6 +66,13 @@ struct Config {
     OnExit on_exit = OnExit::kKeep;
     std::string pin_path;
     std::uint32_t max_clients = 0;
+    NicSharing attach = NicSharing::kExclusive;
+    GateScope scope = GateScope::kDhcp;
+    std::chrono::seconds stale_after{};
+    StaleAction stale_action = StaleAction::kDeny;
+    std::vector<IpNetwork> discovery_relays;
+    std::uint32_t unknown_rate = 0;  // requests a second; 0: any number
+    std::uint32_t relay_rate = 0;
     bool operator==(const Xdp&) const = default;
   } xdp;
 

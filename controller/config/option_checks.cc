@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "controller/base/ip_network.h"
 #include "controller/base/text.h"
 #include "controller/config/nearest.h"
 
@@ -97,6 +98,21 @@ Result<> check_interface(std::string_view value) {
                     value.find_first_of("/:\"'") == std::string_view::npos;
   if (name) return {};
   return invalid(quoted(value) + " cannot be the name of a network interface");
+}
+
+Result<> check_relay_network(std::string_view value) {
+  const auto network = IpNetwork::parse(value);
+  if (!network) return fail(network.error());
+  // IPv4 stands below ::ffff:0:0/96.
+  constexpr unsigned kBeforeMapped = 80;
+  const bool zero = std::ranges::all_of(network->address,
+                                        [](std::uint8_t o) { return o == 0; });
+  if (zero && network->prefix_length <= kBeforeMapped) {
+    return invalid(quoted(value) +
+                   " takes all of IPv4 in; for every address of IPv6 write "
+                   "2000::/3, fc00::/7");
+  }
+  return {};
 }
 
 Result<> check_absolute_path(std::string_view value) {

@@ -15,6 +15,11 @@ using std::chrono::seconds;
 // In the order of their enums.
 constexpr std::array<std::string_view, 3> kXdpModes = {"auto", "native", "skb"};
 constexpr std::array<std::string_view, 2> kOnExit = {"keep", "detach"};
+constexpr std::array<std::string_view, 2> kNicSharings = {"exclusive",
+                                                          "dispatcher"};
+constexpr std::array<std::string_view, 2> kGateScopes = {"dhcp", "pxe"};
+constexpr std::array<std::string_view, 3> kStaleActions = {"deny", "keep",
+                                                           "allow"};
 constexpr std::array<std::string_view, 2> kAuthTypes = {"none", "http_basic"};
 
 constexpr std::array<std::string_view, 2> kIpVersions = {"4", "6"};
@@ -22,6 +27,11 @@ constexpr std::array<std::string_view, 2> kIpVersions = {"4", "6"};
 static_assert(kIpVersions[static_cast<std::size_t>(IpVersion::k6)] == "6");
 static_assert(kXdpModes[static_cast<std::size_t>(XdpMode::kSkb)] == "skb");
 static_assert(kOnExit[static_cast<std::size_t>(OnExit::kDetach)] == "detach");
+static_assert(kNicSharings[static_cast<std::size_t>(NicSharing::kDispatcher)] ==
+              "dispatcher");
+static_assert(kGateScopes[static_cast<std::size_t>(GateScope::kPxe)] == "pxe");
+static_assert(kStaleActions[static_cast<std::size_t>(StaleAction::kAllow)] ==
+              "allow");
 static_assert(kAuthTypes[static_cast<std::size_t>(AuthType::kHttpBasic)] ==
               "http_basic");
 
@@ -347,7 +357,110 @@ constexpr std::array kXdpOptions = {
                    "stays denied.",
            .set = +[](Config& c, std::uint32_t v) { c.xdp.max_clients = v; },
            .min = 1,
-           .max = 16777216}};
+           .max = 16777216},
+    Option{.section = "xdp",
+           .name = "attach",
+           .type = OptionType::kChoice,
+           .default_text = "exclusive",
+           .help = "Whether other XDP programs may run on the same interface. "
+                   "exclusive has it alone, and refuses an interface that runs "
+                   "another program; dispatcher shares it through libxdp, as "
+                   "xdp-filter and xdpdump do. A packet then passes only where "
+                   "every program lets it.",
+           .set =
+               +[](Config& c, std::size_t v) {
+                 c.xdp.attach = static_cast<NicSharing>(v);
+               },
+           .choices = kNicSharings},
+    Option{
+        .section = "xdp",
+        .name = "scope",
+        .type = OptionType::kChoice,
+        .default_text = "dhcp",
+        .help = "Which requests are judged. dhcp: all of DHCP, which is what "
+                "keeps a machine away from the inspection DHCP server whatever "
+                "asks in it. pxe: only those of a network boot (PXEClient, "
+                "HTTPClient, iPXE); all other DHCP passes. With pxe the "
+                "inspection ramdisk's own DHCP is not judged either, nor is "
+                "that of an operating system.",
+        .set = +[](Config& c,
+                   std::size_t v) { c.xdp.scope = static_cast<GateScope>(v); },
+        .choices = kGateScopes},
+    Option{.section = "xdp",
+           .name = "stale_after",
+           .type = OptionType::kSeconds,
+           .default_text = "300",
+           .help =
+               "How many seconds the filter trusts a policy that no controller "
+               "renews. A running controller renews it every second, also "
+               "while Ironic cannot be reached; one that was stopped or "
+               "killed, or that hangs, does not. After that time stale_action "
+               "holds, until a controller has synced. A restart or an upgrade "
+               "must fit into it. 0: the last policy holds forever.",
+           .set = +[](Config& c, seconds v) { c.xdp.stale_after = v; },
+           .max = 31536000},
+    Option{
+        .section = "xdp",
+        .name = "stale_action",
+        .type = OptionType::kChoice,
+        .default_text = "deny",
+        .help =
+            "What becomes of requests once the policy is stale_after old. "
+            "deny: none is answered, so that a machine whose inspection "
+            "ended meanwhile does not boot the ramdisk again. keep: the old "
+            "policy goes on, and `pxegate status` says that it is stale. "
+            "allow: all are answered, for a network where a machine that "
+            "boots the wrong thing is better than one that does not boot.",
+        .set =
+            +[](Config& c, std::size_t v) {
+              c.xdp.stale_action = static_cast<StaleAction>(v);
+            },
+        .choices = kStaleActions},
+    Option{
+        .section = "xdp",
+        .name = "discovery_relays",
+        .type = OptionType::kList,
+        .default_text = "",
+        .help = "Let machines that Ironic does not know in only through DHCP "
+                "relays in these networks (giaddr, or the link-address of "
+                "DHCPv6), so that discovery can be opened one rack at a time. "
+                "A request without a relay is none of them then. Whether "
+                "unknown machines are let in at all is said by [pxe_filter] "
+                "deny_unknown_macs. Unset: it does not matter where they ask.",
+        .set =
+            +[](Config& c, std::vector<std::string> v) {
+              c.xdp.discovery_relays.clear();
+              for (const std::string& each : v) {
+                c.xdp.discovery_relays.push_back(*IpNetwork::parse(each));
+              }
+            },
+        .check = check_relay_network,
+        .expected = "IPv4 or IPv6 networks",
+        .example = "10.1.0.0/24, fd00:1::/64"},
+    Option{.section = "xdp",
+           .name = "unknown_rate",
+           .type = OptionType::kInteger,
+           .default_text = "0",
+           .help =
+               "How many requests a second one machine that Ironic does not "
+               "know may send; machines that the filter has not seen lately "
+               "share one such allowance on each interface. What exceeds it is "
+               "dropped, so that a host that makes up addresses can neither "
+               "keep the DHCP server busy nor use up its leases. Machines that "
+               "are allowed by name are never limited. A PXE client sends "
+               "about four. 0: any number.",
+           .set = +[](Config& c, std::uint32_t v) { c.xdp.unknown_rate = v; },
+           .max = 1000000},
+    Option{.section = "xdp",
+           .name = "relay_rate",
+           .type = OptionType::kInteger,
+           .default_text = "0",
+           .help =
+               "How many requests a second all unknown machines behind one "
+               "DHCP relay may send together, so that one rack cannot keep the "
+               "DHCP server from the others. 0: any number.",
+           .set = +[](Config& c, std::uint32_t v) { c.xdp.relay_rate = v; },
+           .max = 1000000}};
 
 // ironic-inspector's old name of the section.
 constexpr std::array<OptionAlias, 1> kDnsmasqInterfaceAliases = {

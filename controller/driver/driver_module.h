@@ -56,7 +56,7 @@ using DriverFactory =
 
 // Version of DriverNote and DriverModule. Everything else that the two sides
 // share is told by kDriverToolchain.
-inline constexpr std::uint32_t kDriverAbi = 1;
+inline constexpr std::uint32_t kDriverAbi = 2;
 
 // All that has to be the same on both sides for C++ objects to be passed: the
 // release of pxegate (its classes may change with every one), the compiler's

@@ -62,7 +62,7 @@ struct DriverStatus {
   std::size_t capacity = 0;  // 0: no limit
   // What the operator must know of this driver's limits, one sentence each.
   std::vector<std::string> notices;
-  std::optional<LeaseStatus> lease;  // none: the policy holds forever
+  std::optional<LeaseStatus> lease{};  // none: the policy holds forever
   // Set by FilterHost: the driver is at work, and this is what was known
   // before it began.
   bool busy = false;
@@ -115,7 +115,7 @@ struct Observations {
   std::vector<ClientRecord> clients;  // latest first
   std::vector<RelayRecord> relays;
   std::vector<CounterRecord> counters;
-  std::optional<LeaseStatus> lease;  // as in DriverStatus
+  std::optional<LeaseStatus> lease{};  // as in DriverStatus
   // Verdicts that fell and were not reported, requests of clients that were
   // not recorded because there were too many new ones.
   std::uint64_t events_lost = 0;

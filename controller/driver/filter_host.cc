@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/driver/filter_host.h"
 
+#include <fcntl.h>
+
+#include <cerrno>
 #include <utility>
+
+#include "controller/base/log.h"
 
 namespace pxegate {
 namespace {
@@ -34,7 +39,7 @@ Result<> FilterHost::initialize() {
   }
   auto done = driver_->initialize();
   if (!done) driver_->reset();
-  note(done ? FilterState::kInitialized : FilterState::kUninitialized);
+  note_anew(done ? FilterState::kInitialized : FilterState::kUninitialized);
   return done;
 }
 
@@ -45,21 +50,34 @@ Result<SyncReport> FilterHost::sync(const Snapshot& desired) {
                 ErrorCode::kInvalidState);
   }
   auto report = driver_->sync(desired);
-  if (!report) driver_->reset();
-  note(report ? FilterState::kInitialized : FilterState::kUninitialized);
+  if (report) {
+    note(FilterState::kInitialized);
+  } else {
+    driver_->reset();
+    note_anew(FilterState::kUninitialized);
+  }
   return report;
+}
+
+Result<> FilterHost::renew_lease() {
+  const Lock lock(mutex_);
+  if (state() != FilterState::kInitialized) {
+    return fail("the filter driver is not initialized",
+                ErrorCode::kInvalidState);
+  }
+  return driver_->renew_lease();
 }
 
 void FilterHost::reset() {
   const Lock lock(mutex_);
   driver_->reset();
-  note(FilterState::kUninitialized);
+  note_anew(FilterState::kUninitialized);
 }
 
 void FilterHost::shut_down() {
   const Lock lock(mutex_);
   driver_->shut_down();
-  note(FilterState::kUninitialized);
+  note_anew(FilterState::kUninitialized);
 }
 
 Result<> FilterHost::tear_down() {
@@ -77,7 +95,7 @@ Result<> FilterHost::retire() {
 Result<> FilterHost::tear_down_locked() {
   auto done = driver_->tear_down();
   if (!done) driver_->reset();
-  note(FilterState::kUninitialized);
+  note_anew(FilterState::kUninitialized);
   return done;
 }
 
@@ -86,6 +104,22 @@ void FilterHost::note(FilterState state) {
   const std::lock_guard lock(known_mutex_);
   state_ = state;
   known_ = std::move(status);
+}
+
+void FilterHost::note_anew(FilterState state) {
+  const int fd = driver_->events_fd();
+  std::shared_ptr<const UniqueFd> events;
+  if (fd >= 0) {
+    events = std::make_shared<const UniqueFd>(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (!*events) {
+      log::warning("{}; its events are not shown",
+                   errno_error("the filter driver's events", errno).message());
+      events = nullptr;
+    }
+  }
+  note(state);
+  const std::lock_guard lock(known_mutex_);
+  events_fd_ = std::move(events);
 }
 
 FilterState FilterHost::state() const {
@@ -128,6 +162,17 @@ Result<Observations> FilterHost::observe() const {
   const Lock lock(mutex_, kPatience);
   if (!lock) return busy();
   return driver_->observe();
+}
+
+Result<std::vector<EventRecord>> FilterHost::take_events(std::size_t limit) {
+  const Lock lock(mutex_, kMoment);
+  if (!lock) return busy();
+  return driver_->take_events(limit);
+}
+
+std::shared_ptr<const UniqueFd> FilterHost::events_fd() const {
+  const std::lock_guard lock(known_mutex_);
+  return events_fd_;
 }
 
 }  // namespace pxegate

@@ -7,7 +7,9 @@
 #include <mutex>
 #include <optional>
 #include <string_view>
+#include <vector>
 
+#include "controller/base/fd.h"
 #include "controller/base/result.h"
 #include "controller/driver/filter_driver.h"
 
@@ -35,6 +37,9 @@ class FilterHost {
   // Also in `initialized`, where it reaches the driver again (idempotent).
   Result<> initialize();
   Result<SyncReport> sync(const Snapshot& desired);
+  // A failure resets nothing: what the driver enforces is as it was, and its
+  // next sync() finds out what is wrong. kInvalidState in `uninitialized`.
+  Result<> renew_lease();
   void reset();
   // The end: the driver leaves behind what its on_exit setting says.
   void shut_down();
@@ -59,6 +64,13 @@ class FilterHost {
   // kUnavailable after two seconds in which the driver was at work.
   Result<Policy> installed() const;
   Result<Observations> observe() const;
+  // Soon kUnavailable while the driver is at work: events are left where they
+  // are until it is done.
+  Result<std::vector<EventRecord>> take_events(std::size_t limit);
+  // Readable while there are events to take; null: none, for now. Another
+  // object each time the driver may have another descriptor. It is a duplicate,
+  // so that whoever watches it keeps it open. Waits for nobody.
+  std::shared_ptr<const UniqueFd> events_fd() const;
 
  private:
   using Lock = std::unique_lock<std::timed_mutex>;
@@ -66,6 +78,8 @@ class FilterHost {
   Result<> tear_down_locked();
   // After a call that changed something: what to tell during the next one.
   void note(FilterState state);
+  // As note(), after one that may have given the driver another events_fd().
+  void note_anew(FilterState state);
 
   mutable std::timed_mutex mutex_;  // held while the driver is called
   const std::unique_ptr<FilterDriver> driver_;
@@ -75,6 +89,7 @@ class FilterHost {
   mutable std::mutex known_mutex_;  // never held while the driver is called
   FilterState state_ = FilterState::kUninitialized;
   mutable DriverStatus known_;
+  std::shared_ptr<const UniqueFd> events_fd_;
 };
 
 }  // namespace pxegate

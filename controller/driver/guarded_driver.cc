@@ -13,6 +13,14 @@ namespace {
 
 constexpr std::size_t kMaxMessage = 4096;
 
+// What a plugin calls a descriptor, or -1.
+Result<int> checked(int fd) {
+  if (fd != -1 && ::fcntl(fd, F_GETFD) < 0) {
+    return fail(fmt::format("{} is no open descriptor", fd));
+  }
+  return fd;
+}
+
 }  // namespace
 
 Error foreign_error(const std::string& where, const std::string& what) {
@@ -27,11 +35,7 @@ GuardedDriver::GuardedDriver(std::string name, std::string where,
       driver_(std::move(driver)) {
   // The same for the driver's whole life.
   const auto fd = guarded(while_in("wake_fd"), [this]() -> Result<int> {
-    const int wake = driver_->wake_fd();
-    if (wake != -1 && ::fcntl(wake, F_GETFD) < 0) {
-      return fail(fmt::format("{} is no open descriptor", wake));
-    }
-    return wake;
+    return checked(driver_->wake_fd());
   });
   if (fd) {
     wake_fd_ = *fd;
@@ -51,6 +55,11 @@ Result<> GuardedDriver::initialize() {
 
 Result<SyncReport> GuardedDriver::sync(const Snapshot& desired) {
   return guarded(while_in("sync"), [&] { return driver_->sync(desired); });
+}
+
+Result<> GuardedDriver::renew_lease() {
+  return guarded(while_in("renew_lease"),
+                 [this] { return driver_->renew_lease(); });
 }
 
 Result<> GuardedDriver::tear_down() {
@@ -114,6 +123,27 @@ Result<Policy> GuardedDriver::installed() const {
 
 Result<Observations> GuardedDriver::observe() const {
   return guarded(while_in("observe"), [this] { return driver_->observe(); });
+}
+
+Result<std::vector<EventRecord>> GuardedDriver::take_events(std::size_t limit) {
+  using Events = std::vector<EventRecord>;
+  return guarded(while_in("take_events"), [&]() -> Result<Events> {
+    auto events = driver_->take_events(limit);
+    if (events && events->size() > limit) {
+      return fail(fmt::format("gave {} events, {} were asked for",
+                              events->size(), limit));
+    }
+    return events;
+  });
+}
+
+int GuardedDriver::events_fd() const {
+  const auto fd = guarded(while_in("events_fd"), [this]() -> Result<int> {
+    return checked(driver_->events_fd());
+  });
+  if (fd) return *fd;
+  log::warning("{}; its events are not shown", fd.error().message());
+  return -1;
 }
 
 }  // namespace pxegate

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "controller/base/result.h"
 #include "controller/driver/filter_driver.h"
@@ -51,6 +52,7 @@ class GuardedDriver final : public FilterDriver {
 
   Result<> initialize() override;
   Result<SyncReport> sync(const Snapshot& desired) override;
+  Result<> renew_lease() override;
   void reset() noexcept override { driver_->reset(); }
   void shut_down() noexcept override { driver_->shut_down(); }
   Result<> tear_down() override;
@@ -61,6 +63,8 @@ class GuardedDriver final : public FilterDriver {
   DriverStatus status() const override;
   Result<Policy> installed() const override;
   Result<Observations> observe() const override;
+  Result<std::vector<EventRecord>> take_events(std::size_t limit) override;
+  int events_fd() const override;
 
  private:
   std::string while_in(const char* function) const;
