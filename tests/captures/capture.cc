@@ -45,6 +45,12 @@ std::optional<std::uint16_t> parse_number(const std::string& text) {
   return number;
 }
 
+std::optional<Mac> parse_mac(const std::string& text) {
+  const auto mac = MacAddress::parse(text);
+  if (!mac) return std::nullopt;
+  return mac->bytes();
+}
+
 Failure bad(const std::string& what, const std::string& text) {
   return fail("no " + what + ": '" + text + "'", ErrorCode::kInvalid);
 }
@@ -58,6 +64,9 @@ Result<> read_attributes(std::istream& words, CapturedRequest& request) {
     if (name == "relay") {
       request.relay = parse_ip(value);
       if (!request.relay) return bad("IP address", value);
+    } else if (name == "also") {
+      request.also = parse_mac(value);
+      if (!request.also) return bad("MAC address", value);
     } else if (name == "arch") {
       if (!number) return bad("architecture", value);
       request.arch = *number;
@@ -83,9 +92,8 @@ Result<CapturedRequest> read_request(std::istream& words) {
   if (found == types.end()) return bad("message type of a client", type);
   request.message_type = found->second;
   if (client != "nobody") {
-    const auto mac = MacAddress::parse(client);
-    if (!mac) return fail(mac.error());
-    request.client = mac->bytes();
+    request.client = parse_mac(client);
+    if (!request.client) return bad("MAC address", client);
   }
   if (const auto read = read_attributes(words, request); !read)
     return fail(read.error());

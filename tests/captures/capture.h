@@ -20,6 +20,9 @@ struct CapturedRequest {
   std::uint8_t message_type;    // RFC 2132 9.6, RFC 8415 7.3
   std::optional<Mac> client{};  // none: nothing in it names the machine
   std::uint16_t arch = PXE_NO_ARCH;
+  // Another address in the request: who is denied by it must not get in as an
+  // unknown machine.
+  std::optional<Mac> also{};
   std::optional<pxe_ip> relay{};
   std::optional<std::uint16_t> vlan{};
 };

@@ -34,21 +34,48 @@ struct SitePolicy {
   std::uint8_t unknown;
 };
 
+constexpr SitePolicy kClientDenied{
+    "the client is denied, unknown machines are not", PXE_DENY, PXE_ALLOW};
 constexpr SitePolicy kSitePolicies[] = {
+    kClientDenied,
     {"the client is allowed, unknown machines are not", PXE_ALLOW, PXE_DENY},
-    {"the client is denied, unknown machines are not", PXE_DENY, PXE_ALLOW},
     {"the client is unknown, which is denied", std::nullopt, PXE_DENY},
     {"the client is unknown, which is allowed", std::nullopt, PXE_ALLOW},
 };
 
+// Rules besides the one that a policy has for the machine.
+enum class OtherRules {
+  kNone,
+  // One for the address that a relayed frame comes from, the relay's, which
+  // must not be taken for the machine's: the opposite of what is expected.
+  kOppositeForRelay,
+  // One that denies another address in the request.
+  kDenyAlso,
+};
+
+bool applies(OtherRules others, const CapturedFrame& frame) {
+  switch (others) {
+    case OtherRules::kNone:
+      return true;
+    case OtherRules::kOppositeForRelay:
+      return frame.request && frame.request->relay;
+    case OtherRules::kDenyAlso:
+      return frame.request && frame.request->also;
+  }
+  return false;
+}
+
 // No counter moves for what is no request.
 std::optional<Counter> expected(const CapturedFrame& frame,
-                                const SitePolicy& policy) {
+                                const SitePolicy& policy, OtherRules others) {
   if (!frame.request) return std::nullopt;
-  if (!frame.request->client)
-    return Counter{policy.unknown, PXE_REASON_NO_CLIENT_ID};
-  if (policy.rule) return Counter{*policy.rule, PXE_REASON_RULE};
-  return Counter{policy.unknown, PXE_REASON_UNKNOWN};
+  if (frame.request->client && policy.rule)
+    return Counter{*policy.rule, PXE_REASON_RULE};
+  if (others == OtherRules::kDenyAlso && policy.unknown == PXE_ALLOW)
+    return Counter{PXE_DENY, PXE_REASON_RULE};
+  return Counter{policy.unknown, frame.request->client
+                                     ? PXE_REASON_UNKNOWN
+                                     : PXE_REASON_NO_CLIENT_ID};
 }
 
 Mac ethernet_source(const Bytes& frame) {
@@ -76,6 +103,19 @@ class CaptureTest : public BpfTest,
     ASSERT_TRUE(frames) << frames.error().message();
     ASSERT_FALSE(frames->empty());
     frames_ = std::move(*frames);
+  }
+
+  void set_rule(const Mac& mac, std::uint8_t verdict) {
+    program().set_rule(ethernet_addr(mac), verdict);
+  }
+
+  void set_policy(const CapturedFrame& frame, const SitePolicy& policy) {
+    program().set_unknown_verdict(policy.unknown);
+    if (!policy.rule) return;
+    // What is no request passes also from a machine that has a rule.
+    if (!frame.request) set_rule(ethernet_source(frame.bytes), *policy.rule);
+    if (frame.request && frame.request->client)
+      set_rule(*frame.request->client, *policy.rule);
   }
 
   void expect_verdict(const CapturedFrame& frame,
@@ -117,37 +157,42 @@ class CaptureTest : public BpfTest,
   std::vector<CapturedFrame> frames_;
 };
 
-// All rules but the one that `policy` has for the frame's machine.
-enum class OtherRules {
-  kNone,
-  // One that says the opposite of what is expected, for the address that the
-  // frame comes from: the relay's, which must not be taken for the machine's.
-  kOppositeForRelay,
-};
-
 TEST_P(CaptureTest, EachFrameMeetsItsRow) {
   for (const CapturedFrame& frame : frames_) {
-    const Mac source = ethernet_source(frame.bytes);
-    const bool relayed = frame.request && frame.request->relay;
     for (const SitePolicy& policy : kSitePolicies) {
-      const auto expect = expected(frame, policy);
       for (const auto others :
-           {OtherRules::kNone, OtherRules::kOppositeForRelay}) {
-        if (others == OtherRules::kOppositeForRelay && !relayed) continue;
-        SCOPED_TRACE(frame.row + "; " + policy.name);
+           {OtherRules::kNone, OtherRules::kOppositeForRelay,
+            OtherRules::kDenyAlso}) {
+        if (!applies(others, frame)) continue;
+        SCOPED_TRACE(frame.row + "; " + policy.name + "; other rules: " +
+                     std::to_string(static_cast<int>(others)));
+        const auto expect = expected(frame, policy, others);
         program().clear();
-        program().set_unknown_verdict(policy.unknown);
+        set_policy(frame, policy);
         if (others == OtherRules::kOppositeForRelay)
-          program().set_rule(ethernet_addr(source), !expect->verdict);
-        // What is no request passes also from a machine that has a rule.
-        if (policy.rule && (!frame.request || frame.request->client)) {
-          const Mac client = frame.request ? *frame.request->client : source;
-          program().set_rule(ethernet_addr(client), *policy.rule);
-        }
+          set_rule(ethernet_source(frame.bytes), !expect->verdict);
+        if (others == OtherRules::kDenyAlso)
+          set_rule(*frame.request->also, PXE_DENY);
         expect_verdict(frame, expect);
         if (expect) expect_record(*frame.request, *expect);
       }
     }
+  }
+}
+
+// Of all that was recorded only firmware tells its architecture, and does so in
+// whatever it sends to boot from the network.
+TEST_P(CaptureTest, ScopePxeAsksThePolicyOnlyAboutNetworkBoot) {
+  for (const CapturedFrame& frame : frames_) {
+    if (!frame.request) continue;
+    SCOPED_TRACE(frame.row);
+    program().clear();
+    program().settings().scope = PXE_SCOPE_PXE;
+    set_policy(frame, kClientDenied);
+    const bool netboot = frame.request->arch != PXE_NO_ARCH;
+    expect_verdict(frame,
+                   netboot ? expected(frame, kClientDenied, OtherRules::kNone)
+                           : Counter{PXE_ALLOW, PXE_REASON_SCOPE});
   }
 }
 
@@ -164,9 +209,10 @@ TEST(Captures, HaveEveryClientRelayAndServer) {
   for (const auto& pcap : captures()) names.push_back(pcap.stem().string());
   for (const char* name :
        {"dhclient-4", "dhclient-6", "dhcpcd-4", "dhcpcd-6", "dhcrelay-4",
-        "dhcrelay-6", "dhcrelay-6-nested", "dnsmasq-relay-6", "ipxe-rom",
-        "ipxe-proxy", "networkd-4-6", "perfdhcp-4", "perfdhcp-6-relayed",
-        "udhcpc-4", "uefi-pxe", "uefi-pxe-6-relayed", "vlan"}) {
+        "dhcrelay-6", "dhcrelay-6-nested", "dnsmasq-relay-6-private",
+        "ipxe-rom", "ipxe-proxy", "networkd-4-6", "perfdhcp-4",
+        "perfdhcp-6-relayed", "udhcpc-4", "uefi-pxe", "uefi-pxe-6-relayed",
+        "vlan"}) {
     EXPECT_TRUE(std::ranges::find(names, name) != names.end()) << name;
   }
 }
@@ -180,6 +226,7 @@ TEST(CaptureRows, AreRefusedWhereTheyMakeNoSense) {
         "1 request DHCPv4 DISCOVER 52:54:00:aa:00:01 arch",
         "1 request DHCPv4 DISCOVER 52:54:00:aa:00:01 arch bios",
         "1 request DHCPv4 DISCOVER 52:54:00:aa:00:01 relay here",
+        "1 request DHCPv4 DISCOVER 52:54:00:aa:00:01 also nobody",
         "1 request DHCPv4 DISCOVER 52:54:00:aa:00:01 relais 192.0.2.1"}) {
     EXPECT_FALSE(parse_row(row)) << row;
   }
