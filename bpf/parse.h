@@ -159,7 +159,7 @@ struct pxe_cursor {
 /* Where a request is in its frame, and what encloses it. */
 struct pxe_frame {
 	__u32 ip;      /* offset of the IP header */
-	__u32 payload; /* offset behind the UDP header; may be the frame's end */
+	__u32 payload; /* behind the UDP header; may be the frame's end */
 	__u32 end;     /* as IP and UDP have it; the frame may end before */
 	__u32 vlans;
 	__u16 vlan[PXE_MAX_VLANS]; /* VLAN ids other than 0 */
@@ -172,7 +172,7 @@ struct pxe_frame {
 
 /* What the options tell, and how far they are read. */
 struct pxe_options {
-	__u64 guid; /* last eight bytes of the client id, as in memory */
+	__u64 guid;   /* last eight bytes of the client id, as in memory */
 	__u32 offset; /* of the next option, in the frame */
 	__u32 end;
 	__u16 arch;
@@ -188,11 +188,11 @@ struct pxe_options {
 struct pxe_dhcpv6 {
 	struct pxe_ip link; /* of the innermost relay, as peer and client */
 	struct pxe_ip peer;
-	__u32 offset;	 /* of the next option, in the frame */
-	__u32 end;	 /* of the message that it is in */
-	__u32 inner;	 /* the message in its relay-message option; 0: none */
+	__u32 offset; /* of the next option, in the frame */
+	__u32 end;    /* of the message that it is in */
+	__u32 inner;  /* the message in its relay-message option; 0: none */
 	__u32 inner_end;
-	__u32 relays;	 /* how many enclose it */
+	__u32 relays;		/* how many enclose it */
 	struct pxe_addr client; /* option 79; htype 0: none */
 	struct pxe_addr duid;	/* its link-layer address; htype 0: none */
 	__u16 arch;
@@ -240,8 +240,8 @@ static __always_inline __u32 pxe_min(__u32 a, __u32 b)
  * the BOOTP header must lie whole in an unfragmented datagram, and nothing
  * behind the datagram is read.
  */
-static __always_inline enum pxe_found
-pxe_find_dhcpv4(struct pxe_cursor *cursor, struct pxe_frame *frame)
+static __always_inline enum pxe_found pxe_find_dhcpv4(struct pxe_cursor *cursor,
+						      struct pxe_frame *frame)
 {
 	const struct iphdr *ip;
 	const struct udphdr *udp;
@@ -295,14 +295,13 @@ pxe_judge_udp6(const struct udphdr *udp, __u32 offset, struct pxe_frame *frame)
 static __always_inline int pxe_is_extension(__u8 header)
 {
 	return header == IPPROTO_HOPOPTS || header == IPPROTO_ROUTING ||
-	       header == PXE_EXT_FRAGMENT ||
-	       header == PXE_EXT_AUTHENTICATION || header == IPPROTO_DSTOPTS ||
-	       header == 135 /* Mobility */ || header == 139 /* HIP */ ||
-	       header == 140 /* Shim6 */;
+	       header == PXE_EXT_FRAGMENT || header == PXE_EXT_AUTHENTICATION ||
+	       header == IPPROTO_DSTOPTS || header == 135 /* Mobility */ ||
+	       header == 139 /* HIP */ || header == 140 /* Shim6 */;
 }
 
-static __always_inline enum pxe_found
-pxe_find_dhcpv6(struct pxe_cursor *cursor, struct pxe_frame *frame)
+static __always_inline enum pxe_found pxe_find_dhcpv6(struct pxe_cursor *cursor,
+						      struct pxe_frame *frame)
 {
 	const struct ipv6hdr *ip;
 	const struct udphdr *udp;
@@ -380,9 +379,20 @@ static __always_inline enum pxe_found pxe_find_request(const void *data,
 	return found;
 }
 
-/* Whose header and options end before the frame does not (RFC 7112). */
-static __always_inline enum pxe_found
-pxe_cut_off(const struct pxe_frame *frame)
+/*
+ * A first fragment has all headers (RFC 7112). What lies behind its end, as
+ * IPv6 tells it, is not among them: it is never put together with the rest.
+ */
+static __always_inline int pxe_load_header(void *packet,
+					   const struct pxe_frame *frame,
+					   __u32 offset, void *to, __u32 size)
+{
+	if (frame->first_fragment && offset + size > frame->end)
+		return -1;
+	return pxe_load(packet, offset, to, size);
+}
+
+static __always_inline enum pxe_found pxe_cut_off(const struct pxe_frame *frame)
 {
 	return frame->first_fragment ? PXE_MALFORMED : PXE_CUT_OFF;
 }
@@ -401,7 +411,8 @@ pxe_skip_extensions(void *packet, struct pxe_frame *frame)
 
 		if (!pxe_is_extension(header))
 			break;
-		if (pxe_load(packet, offset, &extension, sizeof(extension)))
+		if (pxe_load_header(packet, frame, offset, &extension,
+				    sizeof(extension)))
 			return pxe_cut_off(frame);
 		size = (extension.length + 1) * 8;
 		if (header == PXE_EXT_AUTHENTICATION)
@@ -423,7 +434,7 @@ pxe_skip_extensions(void *packet, struct pxe_frame *frame)
 		return PXE_MALFORMED;
 	if (header != IPPROTO_UDP)
 		return PXE_OTHER;
-	if (pxe_load(packet, offset, &udp, sizeof(udp)))
+	if (pxe_load_header(packet, frame, offset, &udp, sizeof(udp)))
 		return pxe_cut_off(frame);
 	return pxe_judge_udp6(&udp, offset, frame);
 }
@@ -545,8 +556,7 @@ static __always_inline int pxe_is_boot_class(void *packet, __u32 offset,
 	       pxe_begins_with(packet, offset, length, "HTTPClient", 10);
 }
 
-static __always_inline int pxe_is_ipxe(void *packet, __u32 offset,
-				       __u32 length)
+static __always_inline int pxe_is_ipxe(void *packet, __u32 offset, __u32 length)
 {
 	return pxe_begins_with(packet, offset, length, "iPXE", 4);
 }

@@ -623,7 +623,9 @@ static __noinline int handle_dhcpv4(struct xdp_md *ctx,
 		request.seen.message_type = options.message_type;
 		if (pxe_is_reply(&bootp, &options))
 			return XDP_PASS;
+		/* Without a type it is BOOTP, the Bootstrap Protocol. */
 		request.out_of_scope = pxe_only && options.complete &&
+				       options.message_type &&
 				       !options.network_boot &&
 				       !frame->proxy_dhcp;
 	}
