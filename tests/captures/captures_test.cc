@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <ostream>
 #include <string>
 #include <vector>
 
@@ -52,6 +51,18 @@ enum class OtherRules {
   // One that denies another address in the request.
   kDenyAlso,
 };
+
+const char* to_string(OtherRules others) {
+  switch (others) {
+    case OtherRules::kNone:
+      return "no other rule";
+    case OtherRules::kOppositeForRelay:
+      return "a rule for the relay says the opposite";
+    case OtherRules::kDenyAlso:
+      return "another address in the request is denied";
+  }
+  return "?";
+}
 
 bool applies(OtherRules others, const CapturedFrame& frame) {
   switch (others) {
@@ -164,8 +175,7 @@ TEST_P(CaptureTest, EachFrameMeetsItsRow) {
            {OtherRules::kNone, OtherRules::kOppositeForRelay,
             OtherRules::kDenyAlso}) {
         if (!applies(others, frame)) continue;
-        SCOPED_TRACE(frame.row + "; " + policy.name + "; other rules: " +
-                     std::to_string(static_cast<int>(others)));
+        SCOPED_TRACE(frame.row + "; " + policy.name + "; " + to_string(others));
         const auto expect = expected(frame, policy, others);
         program().clear();
         set_policy(frame, policy);
