@@ -139,10 +139,10 @@ Result<std::vector<CapturedFrame>> read_rows(
   for (std::string line; std::getline(file, line);) {
     if (line.empty() || line[0] == '#') continue;
     auto frame = parse_row(line);
-    if (!frame) return fail(frame.error().within("row '" + line + "'"));
+    if (!frame) return fail(frame.error().within(line));
     const auto number = std::to_string(frames.size() + 1);
     if (line.compare(0, number.size() + 1, number + " ") != 0)
-      return fail("row '" + line + "' should be number " + number);
+      return fail("this should be row " + number + ": " + line);
     frames.push_back(std::move(*frame));
   }
   return frames;
