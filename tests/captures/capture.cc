@@ -142,7 +142,7 @@ Result<std::vector<CapturedFrame>> read_rows(
     if (!frame) return fail(frame.error().within(line));
     const auto number = std::to_string(frames.size() + 1);
     if (line.compare(0, number.size() + 1, number + " ") != 0)
-      return fail("this should be row " + number + ": " + line);
+      return fail(Error("this should be row " + number).within(line));
     frames.push_back(std::move(*frame));
   }
   return frames;
