@@ -25,6 +25,7 @@ namespace {
 
 constexpr std::string_view kBpfMount = "/sys/fs/bpf";
 constexpr std::string_view kLinks = "/links";
+constexpr std::string_view kExchange = "/maps-exchange";
 
 bool on_bpffs(const std::string& path) {
   struct statfs info {};
@@ -118,6 +119,64 @@ std::optional<long> lock_holder(int fd) {
   return std::nullopt;
 }
 
+bool is_directory_at(int fd, const std::string& path) {
+  struct stat held {};
+  struct stat there {};
+  return ::fstat(fd, &held) == 0 && ::stat(path.c_str(), &there) == 0 &&
+         held.st_ino == there.st_ino && held.st_dev == there.st_dev;
+}
+
+// Idempotent. `explain` makes the message of the process, in brackets, that
+// holds the lock.
+template <typename Explain>
+Result<> lock_directory(const std::string& path, UniqueFd& lock,
+                        Explain explain) {
+  // The directory may have been removed and made again since.
+  if (lock && is_directory_at(lock.get(), path)) return {};
+  lock.reset();
+  UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return fail_errno(path, errno);
+  if (!on_bpffs(path)) return fail(not_on_bpffs(path, path));
+  if (::flock(directory.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return fail_errno("cannot lock " + path, errno);
+    const auto holder = lock_holder(directory.get());
+    return fail(explain(holder ? fmt::format(" (process {})", *holder) : ""),
+                ErrorCode::kConflict);
+  }
+  // Its holder may have removed it before letting go.
+  if (!is_directory_at(directory.get(), path)) {
+    return fail(path + " was removed meanwhile", ErrorCode::kNotFound);
+  }
+  lock = std::move(directory);
+  return {};
+}
+
+// The names in a directory.
+std::vector<std::string> names_in(const std::string& path) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(path, error), end;
+       !error && it != end; it.increment(error)) {
+    names.push_back(it->path().filename().string());
+  }
+  return names;
+}
+
+// What maps/ has under the same name goes, the rest moves there.
+Result<> empty_into(const std::string& from, const std::string& maps) {
+  for (const std::string& name : names_in(from)) {
+    const std::string old_path = fmt::format("{}/{}", from, name);
+    const std::string new_path = fmt::format("{}/{}", maps, name);
+    struct stat info {};
+    if (::stat(new_path.c_str(), &info) == 0) {
+      if (auto done = remove_pin(old_path); !done) return done;
+    } else if (::rename(old_path.c_str(), new_path.c_str()) != 0) {
+      return fail_errno("cannot move " + old_path, errno);
+    }
+  }
+  return {};
+}
+
 std::string encode(std::string_view interface) {
   std::string name;
   for (const char c : interface) {
@@ -152,8 +211,17 @@ PinDirectory::PinDirectory(std::string path) : path_(std::move(path)) {
   while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
 }
 
-std::string PinDirectory::map_path(std::string_view map) const {
-  return fmt::format("{}/{}", path_, map);
+std::string PinDirectory::map_directory(std::string_view directory) const {
+  return directory.empty() ? path_ : fmt::format("{}/{}", path_, directory);
+}
+
+std::string PinDirectory::map_path(std::string_view directory,
+                                   std::string_view map) const {
+  return fmt::format("{}/{}", map_directory(directory), map);
+}
+
+std::string PinDirectory::exchange_path() const {
+  return path_ + std::string(kExchange);
 }
 
 std::string PinDirectory::link_path(std::string_view interface) const {
@@ -186,35 +254,23 @@ Result<> PinDirectory::prepare() const {
 }
 
 Result<> PinDirectory::lock() {
-  // The directory may have been removed and made again since.
-  if (lock_ && is_this_directory(lock_.get())) return {};
-  lock_.reset();
-  UniqueFd directory(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory) return fail_errno(path_, errno);
-  if (!on_bpffs(path_)) return fail(not_on_bpffs(path_, path_));
-  if (::flock(directory.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return fail_errno("cannot lock " + path_, errno);
-    const auto holder = lock_holder(directory.get());
-    return fail(
-        fmt::format("another pxegate{} already enforces a policy with [xdp] "
-                    "pin_path = {}; stop that one first, or give this one "
-                    "other interfaces and another pin_path",
-                    holder ? fmt::format(" (process {})", *holder) : "", path_),
-        ErrorCode::kConflict);
-  }
-  // Its holder may have removed it before letting go.
-  if (!is_this_directory(directory.get())) {
-    return fail(path_ + " was removed meanwhile", ErrorCode::kNotFound);
-  }
-  lock_ = std::move(directory);
-  return {};
+  return lock_directory(path_, lock_, [this](const std::string& holder) {
+    return fmt::format(
+        "another pxegate{} already enforces a policy with [xdp] pin_path = {}; "
+        "stop that one first, or give this one other interfaces and another "
+        "pin_path",
+        holder, path_);
+  });
 }
 
-bool PinDirectory::is_this_directory(int fd) const {
-  struct stat held {};
-  struct stat there {};
-  return ::fstat(fd, &held) == 0 && ::stat(path_.c_str(), &there) == 0 &&
-         held.st_ino == there.st_ino && held.st_dev == there.st_dev;
+Result<> PinDirectory::lock_events() {
+  return lock_directory(path_ + std::string(kLinks), events_lock_,
+                        [this](const std::string& holder) {
+                          return fmt::format(
+                              "another pxegate{} takes the events of the "
+                              "filter with [xdp] pin_path = {}",
+                              holder, path_);
+                        });
 }
 
 bool PinDirectory::is_private() const { return mounted_privately(path_); }
@@ -232,8 +288,36 @@ std::vector<std::string> PinDirectory::pinned_interfaces() const {
   return interfaces;
 }
 
+Result<std::string> PinDirectory::begin_exchange() const {
+  const std::string fresh = exchange_path();
+  // Of a controller that was killed in between: a set that is not needed.
+  for (const std::string& name : names_in(fresh)) {
+    if (auto done = remove_pin(fmt::format("{}/{}", fresh, name)); !done) {
+      return fail(done.error());
+    }
+  }
+  if (auto made = make_directory(fresh); !made) return fail(made.error());
+  return fresh;
+}
+
+Result<> PinDirectory::finish_exchange() const {
+  const std::string fresh = exchange_path();
+  const std::string maps = map_directory(kMapsDirectory);
+  if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, maps.c_str(),
+                  RENAME_EXCHANGE) == 0) {
+    if (auto done = empty_into(fresh, maps); !done) return done;
+    if (::rmdir(fresh.c_str()) == 0) return {};
+    return fail_errno("cannot remove " + fresh, errno);
+  }
+  if (errno == ENOENT && ::rename(fresh.c_str(), maps.c_str()) == 0) return {};
+  return fail_errno(
+      fmt::format("cannot put {} in the place of {}", fresh, maps), errno);
+}
+
 Result<> PinDirectory::remove() const {
-  for (const std::string& path : {path_ + std::string(kLinks), path_}) {
+  const std::string maps = map_directory(kMapsDirectory);
+  for (const std::string& path :
+       {path_ + std::string(kLinks), maps, exchange_path(), path_}) {
     if (::rmdir(path.c_str()) != 0 && errno != ENOENT) {
       return fail_errno("cannot remove " + path, errno);
     }

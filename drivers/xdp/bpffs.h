@@ -11,14 +11,19 @@
 
 namespace pxegate {
 
-// The directory that holds what the driver pins: maps by name, and one link
-// per interface under links/.
+// Where this version's maps are pinned, below pin_path.
+inline constexpr std::string_view kMapsDirectory = "maps";
+
+// The directory that holds what the driver pins: maps by name under maps/, and
+// one link per interface under links/.
 class PinDirectory {
  public:
   explicit PinDirectory(std::string path);
 
   const std::string& path() const { return path_; }
-  std::string map_path(std::string_view map) const;
+  // `directory` is relative; empty: path() itself.
+  std::string map_directory(std::string_view directory) const;
+  std::string map_path(std::string_view directory, std::string_view map) const;
   // '.' and '%' of the interface's name are encoded as %2e and %25: the BPF
   // file system refuses dots.
   std::string link_path(std::string_view interface) const;
@@ -32,7 +37,15 @@ class PinDirectory {
   // kConflict, naming the process, where another holds it; kNotFound where
   // there is none; kInvalid where it is not on a BPF file system. Idempotent.
   Result<> lock();
-  void unlock() { lock_.reset(); }
+  // Also unlocks the events.
+  void unlock() {
+    events_lock_.reset();
+    lock_.reset();
+  }
+
+  // As lock(), for whoever takes the events, with a controller or without.
+  Result<> lock_events();
+  bool has_events_locked() const { return static_cast<bool>(events_lock_); }
 
   // The BPF file system is mounted in a mount namespace that is not PID 1's,
   // and not in PID 1's: it may go with this process, and the pins with it.
@@ -41,14 +54,22 @@ class PinDirectory {
   // Interfaces that have a link pinned here, decoded.
   std::vector<std::string> pinned_interfaces() const;
 
+  // An empty directory beside maps/, to pin other maps in, which
+  // finish_exchange() puts in the place of maps/ at one go. What was pinned
+  // there and in maps/ before is gone then; what was named otherwise than
+  // what is there now stays in maps/.
+  Result<std::string> begin_exchange() const;
+  Result<> finish_exchange() const;
+  // The directory that an exchange leaves behind where it was cut short.
+  std::string exchange_path() const;
+
   // Removes the (empty) directories; a missing one is no error.
   Result<> remove() const;
 
  private:
-  bool is_this_directory(int fd) const;
-
   std::string path_;
   UniqueFd lock_;
+  UniqueFd events_lock_;
 };
 
 // As errno_error(); where a privilege is missing, it names the capabilities.

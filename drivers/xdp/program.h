@@ -6,7 +6,10 @@
 
 #include "controller/base/fd.h"
 #include "controller/base/result.h"
+#include "drivers/xdp/bpf_rules.h"
+#include "drivers/xdp/layouts.h"
 #include "drivers/xdp/map_set.h"
+#include "drivers/xdp/settings.h"
 
 namespace pxegate {
 
@@ -15,14 +18,18 @@ struct LoadedProgram {
   UniqueFd fd;
   std::uint32_t id = 0;
   MapSet maps;
+  BpfRules rules;
+  Settings settings;
 };
 
-// Loads the program. It uses the maps of `reuse` (consumed; any may be
-// absent) and fresh ones for the rest; where `reuse` has rules for another
-// `max_clients`, they are copied into a fresh map. Without rules, its settings
-// are not used either, so that everything is denied. kPermission names the
-// capabilities; kCapacity: the rules in force do not fit into `max_clients`.
-Result<LoadedProgram> load_program(std::uint32_t max_clients, MapSet reuse);
+// Loads the program. It uses the maps that are `pinned` (consumed; any may be
+// absent) and fresh ones for the rest. Where those were made for another
+// `max_clients`, or by an earlier version, what they enforce is copied into
+// fresh ones. Without rules, settings are not used either, so that everything
+// is denied. kPermission names the capabilities; kCapacity: the rules in force
+// do not fit into `max_clients`.
+Result<LoadedProgram> load_program(std::uint32_t max_clients,
+                                   PinnedMaps pinned);
 
 }  // namespace pxegate
 

@@ -13,9 +13,11 @@
 #include "controller/base/log.h"
 #include "drivers/xdp/attachment.h"
 #include "drivers/xdp/bpffs.h"
-#include "drivers/xdp/map_set.h"
+#include "drivers/xdp/event_reader.h"
+#include "drivers/xdp/layouts.h"
+#include "drivers/xdp/networks.h"
+#include "drivers/xdp/observations.h"
 #include "drivers/xdp/program.h"
-#include "drivers/xdp/rules_map.h"
 
 namespace pxegate {
 namespace {
@@ -38,6 +40,7 @@ class XdpDriver final : public FilterDriver {
 
   Result<> initialize() override;
   Result<SyncReport> sync(const Snapshot& desired) override;
+  Result<> renew_lease() override;
   void reset() noexcept override;
   void shut_down() noexcept override;
   Result<> tear_down() override;
@@ -46,17 +49,38 @@ class XdpDriver final : public FilterDriver {
   DriverStatus status() const override;
   Result<Policy> installed() const override;
   Result<Observations> observe() const override;
+  Result<std::vector<EventRecord>> take_events(std::size_t limit) override;
+  int events_fd() const override { return events_ ? events_->fd() : -1; }
 
  private:
+  // What the last sync() left in the maps.
+  struct Enforced {
+    std::shared_ptr<const Policy> policy;
+    pxe_settings settings;
+  };
+  // What it found there.
+  struct Found {
+    RuleTable::Difference difference;  // from what is desired
+    pxe_settings settings;
+    std::vector<IpNetwork> networks;  // discovery_relays
+  };
+
   void attach_all(SyncReport& report);
   Result<> detach_unwanted();
-  Result<> enforce(const Policy& desired, SyncReport& report);
-  Result<> refuse_oversized(const Policy& desired, const Policy& installed);
-  Result<> apply_in_order(const PolicyDiff& changes,
-                          const std::vector<pxe_addr>& removals);
-  void report_tampering(const RulesContents& found,
-                        const pxe_settings& settings, const Policy& installed,
+  Result<> enforce(const std::shared_ptr<const Policy>& policy,
+                   SyncReport& report);
+  Result<Found> look(const Policy& desired, SyncReport& report);
+  Result<> refuse_oversized(const Policy& desired);
+  Result<> restrict_discovery(const Found& found);
+  Result<> widen_discovery(const Found& found);
+  Result<> apply_in_order(const RuleTable::Difference& changes,
+                          Verdict unknown);
+  void write_limits(const pxe_settings& settings);
+  void write_unknown(Verdict verdict);
+  void report_tampering(const Found& found, const RuleTable::Difference& rules,
                         SyncReport& report) const;
+  std::optional<LeaseStatus> lease() const;
+  Result<> open_events();
 
   const XdpOptions options_;
   PinDirectory pins_;
@@ -64,12 +88,23 @@ class XdpDriver final : public FilterDriver {
   std::map<std::string, std::string> problems_;  // by interface
   std::optional<LinkWatch> watch_;
   std::optional<LoadedProgram> program_;
-  // What the last sync() left in the maps; unset before the first.
-  std::shared_ptr<const Policy> enforced_;
+  std::optional<Enforced> enforced_;  // unset before the first sync()
   std::size_t rules_ = 0;
   bool initialized_once_ = false;
-  SyncReport pending_;  // what woken() put right, for the next sync()
+  SyncReport pending_;  // what was put right between two sync()s
+  // Where no program is loaded, those of the pinned maps.
+  std::optional<EventReader> events_;
+  UniqueFd pinned_events_;
 };
+
+Error older_version(const PinnedMaps& pinned) {
+  return Error(
+      fmt::format("the filter in force was made by a pxegate whose maps are of "
+                  "version {}, here {}: only its policy can be read until "
+                  "`pxegate run` takes over from it",
+                  pinned.layout->maps.abi_version, PXE_ABI_VERSION),
+      ErrorCode::kConflict);
+}
 
 bool XdpDriver::woken() {
   if (!watch_ || !watch_->drain()) return false;
@@ -81,7 +116,7 @@ Result<> XdpDriver::initialize() {
   if (auto ready = pins_.prepare(); !ready) return ready;
   if (auto locked = pins_.lock(); !locked) return locked;
   // First of all because this shows whether the privileges suffice.
-  auto pinned = MapSet::open_pinned(pins_, /*missing_ok=*/true);
+  auto pinned = open_pinned(pins_);
   if (!pinned && !program_) return fail(pinned.error());
   if (!initialized_once_ &&
       std::ranges::none_of(attachments_, &Attachment::ours)) {
@@ -94,14 +129,24 @@ Result<> XdpDriver::initialize() {
   if (!program_) {
     auto loaded = load_program(options_.max_clients, std::move(*pinned));
     if (!loaded) return fail(loaded.error());
-    program_ = std::move(*loaded);
+    program_.emplace(std::move(*loaded));
+    events_.reset();  // perhaps of maps that are not used any more
+    pinned_events_.reset();
   }
-  SyncReport ignored;
-  attach_all(ignored);
+  // Maps, links, pins of an older version: a controller that is killed between
+  // any two of them leaves maps that say the same as those that are in force,
+  // and the older version's where not every link has the new program.
   if (auto done = program_->maps.ensure_pinned(pins_); !done) {
     return fail(done.error());
   }
+  SyncReport ignored;
+  attach_all(ignored);
+  if (auto removed = remove_older_pins(pins_); !removed) return removed;
   if (auto detached = detach_unwanted(); !detached) return detached;
+  // Somebody else may be taking them just now.
+  if (auto opened = open_events(); !opened) {
+    log::info("{}", opened.error().message());
+  }
   initialized_once_ = true;
   return {};
 }
@@ -162,96 +207,149 @@ Result<SyncReport> XdpDriver::sync(const Snapshot& desired) {
             ? std::string("1 pinned map was gone or replaced")
             : fmt::format("{} pinned maps were gone or replaced", *pinned));
   }
-  if (auto done = enforce(*desired.policy, report); !done) {
+  if (auto done = enforce(desired.policy, report); !done) {
     return fail(done.error());
   }
-  enforced_ = desired.policy;
   rules_ = desired.policy->entries().size();
+  // As at the start, where somebody else was taking them.
+  static_cast<void>(open_events());
   return report;
 }
 
-Result<> XdpDriver::enforce(const Policy& desired, SyncReport& report) {
-  auto found = read_rules(program_->maps.fd(MapId::kRules));
+// Whatever lets less in than before comes first, then the policy, and last
+// whatever lets more in, so that nobody gets in who is denied before and
+// after. The lease is the very last but for what happens when it runs out:
+// until it is renewed, that may be in force.
+Result<> XdpDriver::enforce(const std::shared_ptr<const Policy>& policy,
+                            SyncReport& report) {
+  const Policy& desired = *policy;
+  auto found = look(desired, report);
   if (!found) return fail(found.error());
-  auto settings = program_->maps.settings();
-  if (!settings) return fail(settings.error());
-  const Policy installed(found->entries, settings->unknown_verdict == PXE_ALLOW
-                                             ? Verdict::kAllow
-                                             : Verdict::kDeny);
-  report_tampering(*found, *settings, installed, report);
   if (desired.entries().size() > options_.max_clients) {
-    return refuse_oversized(desired, installed);
+    return refuse_oversized(desired);
   }
-  PolicyDiff changes = diff(installed, desired);
-  if (settings->unknown_verdict > PXE_ALLOW ||
-      settings->abi_version != PXE_ABI_VERSION) {
-    changes.unknown = desired.unknown();
-  }
-  std::vector<pxe_addr> removals = found->bad_keys;
-  for (const HardwareAddress& address : changes.removals) {
-    removals.push_back(to_key(address));
-  }
-  for (const HardwareAddress& address : found->bad_values) {
-    if (!desired.find(address)) removals.push_back(to_key(address));
-  }
-  if (auto done = apply_in_order(changes, removals); !done) return done;
-  report.upserts = changes.upserts.size();
-  report.removals = removals.size();
-  report.unknown_changed = changes.unknown.has_value();
+  pxe_settings wanted = to_settings(options_, desired.unknown());
+  Settings& settings = program_->settings;
+  settings.write(&pxe_settings::abi_version, wanted.abi_version);
+  if (auto done = restrict_discovery(*found); !done) return done;
+  write_limits(stricter(found->settings, wanted));
+  auto applied = apply_in_order(found->difference, desired.unknown());
+  if (!applied) return applied;
+  write_limits(wanted);
+  if (auto done = widen_discovery(*found); !done) return done;
+  wanted.lease_until_ns = lease_end(options_);
+  settings.write(&pxe_settings::lease_until_ns, wanted.lease_until_ns);
+  settings.write(&pxe_settings::stale_action, wanted.stale_action);
+  enforced_ = {policy, wanted};
+  report.upserts = found->difference.upserts.size();
+  report.removals += found->difference.removals.size();
+  report.unknown_changed =
+      found->settings.unknown_verdict != wanted.unknown_verdict;
   return {};
+}
+
+// Reads everything back, reports what somebody else did, and removes what has
+// no bearing on any verdict.
+Result<XdpDriver::Found> XdpDriver::look(const Policy& desired,
+                                         SyncReport& report) {
+  Found found;
+  RuleTable& rules = program_->rules.table();
+  if (auto read = rules.read(); !read) return fail(read.error());
+  found.settings = program_->settings.read();
+  auto networks = read_networks(program_->maps.fd(MapId::kDiscoveryRelays));
+  if (!networks) return fail(networks.error());
+  found.networks = std::move(*networks);
+  found.difference = rules.compare(desired);
+  if (enforced_) {
+    const bool same =
+        enforced_->policy.get() == &desired || *enforced_->policy == desired;
+    report_tampering(
+        found, same ? found.difference : rules.compare(*enforced_->policy),
+        report);
+  }
+  if (rules.waste() == 0) return found;
+  report.removals = rules.waste();
+  if (auto cleared = rules.clear_waste(); !cleared) {
+    return fail(cleared.error());
+  }
+  found.difference = rules.compare(desired);
+  return found;
 }
 
 // PolicyDiff's order. Where the rules do not fit beside the ones to remove,
 // unknown machines are denied while room is made.
-Result<> XdpDriver::apply_in_order(const PolicyDiff& changes,
-                                   const std::vector<pxe_addr>& removals) {
-  const MapSet& maps = program_->maps;
-  const int rules = maps.fd(MapId::kRules);
-  auto written = write_rules(rules, changes.upserts);
+Result<> XdpDriver::apply_in_order(const RuleTable::Difference& changes,
+                                   Verdict unknown) {
+  RuleTable& rules = program_->rules.table();
+  auto written = rules.write(changes.upserts);
   if (!written && written.error().code() != ErrorCode::kCapacity) {
     return written;
   }
   if (!written) {
-    const auto before = maps.settings();
-    if (!before) return fail(before.error());
-    if (auto done = maps.write_unknown_verdict(Verdict::kDeny); !done) {
-      return done;
-    }
-    if (auto done = delete_rules(rules, removals); !done) return done;
-    if (auto done = write_rules(rules, changes.upserts); !done) {
+    write_unknown(Verdict::kDeny);
+    if (auto done = rules.remove(changes.removals); !done) return done;
+    if (auto done = rules.write(changes.upserts); !done) {
       return fail(done.error().within(
           "the rules map is full ([xdp] max_clients); unknown machines are "
           "denied"));
     }
-    return maps.write_unknown_verdict(changes.unknown.value_or(
-        before->unknown_verdict == PXE_ALLOW ? Verdict::kAllow
-                                             : Verdict::kDeny));
+    write_unknown(unknown);
+    return {};
   }
-  if (changes.unknown) {
-    if (auto done = maps.write_unknown_verdict(*changes.unknown); !done) {
-      return done;
-    }
-  }
-  return delete_rules(rules, removals);
+  write_unknown(unknown);
+  return rules.remove(changes.removals);
+}
+
+void XdpDriver::write_unknown(Verdict verdict) {
+  program_->settings.write(
+      &pxe_settings::unknown_verdict,
+      static_cast<__u8>(verdict == Verdict::kAllow ? PXE_ALLOW : PXE_DENY));
+}
+
+void XdpDriver::write_limits(const pxe_settings& limits) {
+  Settings& settings = program_->settings;
+  settings.write(&pxe_settings::scope, limits.scope);
+  settings.write(&pxe_settings::unknown_interval_ns,
+                 limits.unknown_interval_ns);
+  settings.write(&pxe_settings::relay_interval_ns, limits.relay_interval_ns);
+}
+
+// Relays count for nothing while unknown machines need none.
+Result<> XdpDriver::restrict_discovery(const Found& found) {
+  if (options_.discovery_relays.empty()) return {};
+  const int fd = program_->maps.fd(MapId::kDiscoveryRelays);
+  const auto& wanted = options_.discovery_relays;
+  auto removed = remove_networks(fd, found.networks, wanted);
+  if (!removed) return removed;
+  if (found.settings.discovery_restricted != 0) return {};
+  if (auto done = add_networks(fd, found.networks, wanted); !done) return done;
+  program_->settings.write(&pxe_settings::discovery_restricted, __u8{1});
+  return {};
+}
+
+Result<> XdpDriver::widen_discovery(const Found& found) {
+  const int fd = program_->maps.fd(MapId::kDiscoveryRelays);
+  const auto& wanted = options_.discovery_relays;
+  program_->settings.write(&pxe_settings::discovery_restricted,
+                           static_cast<__u8>(wanted.empty() ? 0 : 1));
+  if (wanted.empty()) return remove_networks(fd, found.networks, wanted);
+  return add_networks(fd, found.networks, wanted);
 }
 
 // The policy does not fit. What it denies must stay denied: addresses that
 // found no room are unknown to the program, so unknown ones are denied, and
 // addresses that have a rule get it closed where it has to be.
-Result<> XdpDriver::refuse_oversized(const Policy& desired,
-                                     const Policy& installed) {
+Result<> XdpDriver::refuse_oversized(const Policy& desired) {
+  RuleTable& rules = program_->rules.table();
   std::vector<Policy::Entry> closing;
-  for (const Policy::Entry& entry : installed.entries()) {
+  for (const Policy::Entry& entry : rules.entries()) {
     if (entry.verdict == Verdict::kAllow &&
         desired.verdict(entry.address) == Verdict::kDeny) {
       closing.push_back({entry.address, Verdict::kDeny});
     }
   }
-  if (auto done = program_->maps.write_unknown_verdict(Verdict::kDeny); !done) {
-    return done;
-  }
-  auto done = write_rules(program_->maps.fd(MapId::kRules), closing);
-  if (!done) return done;
+  write_unknown(Verdict::kDeny);
+  if (auto done = rules.write(closing); !done) return done;
   return fail(
       fmt::format("the policy has {} rules, [xdp] max_clients = {} allows "
                   "fewer: raise it. Until then no machine is newly allowed, "
@@ -260,35 +358,86 @@ Result<> XdpDriver::refuse_oversized(const Policy& desired,
       ErrorCode::kCapacity);
 }
 
-void XdpDriver::report_tampering(const RulesContents& found,
-                                 const pxe_settings& settings,
-                                 const Policy& installed,
+void XdpDriver::report_tampering(const Found& found,
+                                 const RuleTable::Difference& rules,
                                  SyncReport& report) const {
-  if (!enforced_) return;
-  const PolicyDiff changes = diff(installed, *enforced_);
-  std::size_t rules =
-      changes.upserts.size() + changes.removals.size() + found.bad_keys.size();
-  // The others count as upserts: `installed` does not have them.
-  rules += static_cast<std::size_t>(std::ranges::count_if(
-      found.bad_values, [this](const HardwareAddress& address) {
-        return !enforced_->find(address);
-      }));
-  if (rules > 0) {
-    report.repaired.push_back(fmt::format(
-        "{} had been changed by somebody else",
-        rules == 1 ? std::string("1 rule") : fmt::format("{} rules", rules)));
+  const std::size_t changed = program_->rules.table().count_foreign(rules);
+  if (changed > 0) {
+    report.repaired.push_back(
+        fmt::format("{} had been changed by somebody else",
+                    changed == 1 ? std::string("1 rule")
+                                 : fmt::format("{} rules", changed)));
   }
-  if (changes.unknown || settings.unknown_verdict > PXE_ALLOW) {
+  const pxe_settings& left = enforced_->settings;
+  if (found.settings.unknown_verdict != left.unknown_verdict) {
     report.repaired.emplace_back(
         "the verdict for unknown machines had been changed by somebody else");
   }
-  if (settings.abi_version != PXE_ABI_VERSION) {
+  const auto fields = differing_fields(found.settings, left);
+  if (!fields.empty()) {
+    report.repaired.push_back(
+        fmt::format("the settings had been changed by somebody else: {}",
+                    fmt::join(fields, ", ")));
+  }
+  auto networks = options_.discovery_relays;
+  std::ranges::sort(networks);
+  if (found.networks != networks) {
     report.repaired.emplace_back(
-        "the settings had been changed by somebody else");
+        "the discovery relays had been changed by somebody else");
   }
 }
 
+// A lease that an earlier controller gave is for its policy, not for one that
+// this controller has not brought yet.
+Result<> XdpDriver::renew_lease() {
+  if (!program_ || !enforced_ || options_.stale_after.count() <= 0) return {};
+  Settings& settings = program_->settings;
+  if (settings.read().lease_until_ns != enforced_->settings.lease_until_ns) {
+    pending_.repaired.emplace_back(
+        "the lease had been changed by somebody else");
+  }
+  enforced_->settings.lease_until_ns = lease_end(options_);
+  settings.write(&pxe_settings::lease_until_ns,
+                 enforced_->settings.lease_until_ns);
+  return {};
+}
+
+std::optional<LeaseStatus> XdpDriver::lease() const {
+  if (program_) return lease_status(program_->settings.read());
+  auto pinned = open_pinned(pins_);
+  if (!pinned || !pinned->current() || !pinned->maps.has(MapId::kSettings)) {
+    return std::nullopt;
+  }
+  auto settings = Settings::open(pinned->maps, MappedArray::Access::kRead);
+  return settings ? lease_status(settings->read()) : std::nullopt;
+}
+
+Result<> XdpDriver::open_events() {
+  if (events_) return {};
+  if (!program_) {
+    auto pinned = open_complete(pins_);
+    if (!pinned) return fail(pinned.error());
+    if (!pinned->current()) return fail(older_version(*pinned));
+    if (auto locked = pins_.lock_events(); !locked) return locked;
+    pinned_events_ = pinned->maps.take(MapId::kEvents);
+  } else if (auto locked = pins_.lock_events(); !locked) {
+    return locked;
+  }
+  auto reader = EventReader::open(program_ ? program_->maps.fd(MapId::kEvents)
+                                           : pinned_events_.get());
+  if (!reader) return fail(reader.error());
+  events_ = std::move(*reader);
+  return {};
+}
+
+Result<std::vector<EventRecord>> XdpDriver::take_events(std::size_t limit) {
+  if (auto opened = open_events(); !opened) return fail(opened.error());
+  return events_->take(limit);
+}
+
 void XdpDriver::reset() noexcept {
+  events_.reset();
+  pinned_events_.reset();
   program_.reset();
   enforced_.reset();
   pins_.unlock();
@@ -340,9 +489,7 @@ Result<> XdpDriver::tear_down() {
     for (const std::string& interface : pins_.pinned_interfaces()) {
       note(Attachment(interface, pins_).detach());
     }
-    for (const MapSpec& spec : kMapSpecs) {
-      note(MapSet::remove_pinned(pins_, spec));
-    }
+    note(remove_all_pins(pins_));
     note(pins_.remove());
   }
   reset();
@@ -369,21 +516,27 @@ DriverStatus XdpDriver::status() const {
     status.healthy = status.healthy && target.active;
     status.targets.push_back(std::move(target));
   }
+  status.lease = lease();
+  // Then it is not the policy that is enforced.
+  if (status.lease && status.lease->expired && status.lease->action != "keep") {
+    status.healthy = false;
+  }
   return status;
 }
 
 Result<Policy> XdpDriver::installed() const {
-  if (program_) return program_->maps.installed();
-  auto maps = MapSet::open_pinned(pins_);
-  if (!maps) return fail(maps.error());
-  return maps->installed();
+  if (program_) return known_layouts().back().read(program_->maps);
+  auto pinned = open_complete(pins_);
+  if (!pinned) return fail(pinned.error());
+  return pinned->layout->read(pinned->maps);
 }
 
 Result<Observations> XdpDriver::observe() const {
-  if (program_) return program_->maps.observe();
-  auto maps = MapSet::open_pinned(pins_);
-  if (!maps) return fail(maps.error());
-  return maps->observe();
+  if (program_) return pxegate::observe(program_->maps);
+  auto pinned = open_complete(pins_);
+  if (!pinned) return fail(pinned.error());
+  if (!pinned->current()) return fail(older_version(*pinned));
+  return pxegate::observe(pinned->maps);
 }
 
 }  // namespace

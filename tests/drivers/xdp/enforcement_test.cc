@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "drivers/xdp/rules_map.h"
 #include "tests/drivers/xdp/xdp_fixture.h"
 
 namespace pxegate::testing {
@@ -17,22 +16,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 using XdpEnforcementTest = XdpTest;
-
-TEST_F(XdpEnforcementTest, WhatMustCloseIsClosedWhereTheRestFindsNoRoom) {
-  const UniqueFd map(::bpf_map_create(BPF_MAP_TYPE_HASH, "rules",
-                                      sizeof(pxe_addr), sizeof(pxe_rule), 2,
-                                      nullptr));
-  const Snapshot wanted = snapshot(
-      {{machine(1), kAllow}, {machine(2), kAllow}, {machine(3), kDeny}});
-  EXPECT_THAT(write_rules(map.get(), wanted.policy->entries()),
-              FailsWith(ErrorCode::kCapacity, ""));
-  const auto written = read_rules(map.get());
-  ASSERT_THAT(written, Succeeds());
-  EXPECT_TRUE(std::ranges::any_of(written->entries, [](const auto& entry) {
-    return entry.address == HardwareAddress(MacAddress(machine(3))) &&
-           entry.verdict == kDeny;
-  }));
-}
 
 Bytes arp() { return (Ethernet{.type = kEtherArp} / Raw{Bytes(46)}).bytes(); }
 

@@ -268,20 +268,27 @@ TEST_F(XdpCapacityTest, AsManyAsMaxClientsFitWhateverWasBefore) {
   EXPECT_EQ(driver->installed().value().entries().size(), 50U);
 }
 
-TEST_F(XdpCapacityTest, AMapFilledUpBySomebodyElseIsEmptiedAgain) {
+TEST_F(XdpCapacityTest, MapsFilledUpBySomebodyElseAreEmptiedAgain) {
   XdpOptions small = options();
   small.max_clients = 4;
   auto driver = started(snapshot({}, kAllow), small);
-  const UniqueFd rules = open_pin(pin("rules"));
+  const RawRules raw = raw_rules();
+  for (const Mac& mac :
+       sharing_bucket(kDenied, PXE_BUCKET_SLOTS,
+                      static_cast<std::uint32_t>(raw.buckets.size()))) {
+    *raw.empty_slot(mac) = pxe_slot(mac.data());
+  }
+  const UniqueFd more = open_pin(pin("more_rules"));
   const pxe_rule allow{.verdict = PXE_ALLOW, .pad = {}};
-  for (std::uint32_t i = 0; i < 8; ++i) {
-    const pxe_addr key = key_of(machine(i));
-    ASSERT_EQ(::bpf_map_update_elem(rules.get(), &key, &allow, BPF_ANY), 0);
+  for (std::uint8_t i = 0; i < 8; ++i) {
+    const pxe_addr guid{
+        .octets = {i, 1}, .htype = PXE_HTYPE_INFINIBAND, .hlen = 8, .pad = {}};
+    ASSERT_EQ(::bpf_map_update_elem(more.get(), &guid, &allow, BPF_ANY), 0);
   }
   auto report = driver->sync(usual(kAllow));
   ASSERT_THAT(report, Succeeds());
   EXPECT_EQ(driver->installed().value(), *usual(kAllow).policy);
-  EXPECT_THAT(report->repaired, ElementsAre(HasSubstr("8 rules")));
+  EXPECT_THAT(report->repaired, ElementsAre(HasSubstr("16 rules")));
   EXPECT_TRUE(passes(kUnknown));
   EXPECT_FALSE(passes(kDenied));
 }

@@ -281,7 +281,7 @@ class XdpLayoutTest : public XdpTest {
     EXPECT_THAT(driver->tear_down(),
                 FailsWith(ErrorCode::kConflict, "`rm " + pin(name)));
     EXPECT_EQ(program_id(), 0U);
-    EXPECT_THAT(pins(), ElementsAre(name));
+    EXPECT_THAT(pins(), ElementsAre("maps/" + name));
     std::filesystem::remove(pin(name));
     EXPECT_THAT(driver->tear_down(), Succeeds());
     EXPECT_FALSE(std::filesystem::exists(pin_path_));
@@ -295,14 +295,33 @@ UniqueFd make_map(bpf_map_type type, __u32 key, __u32 value, __u32 entries,
   return UniqueFd(::bpf_map_create(type, name, key, value, entries, nullptr));
 }
 
+// As the program's buckets.
+UniqueFd make_array(__u32 value, __u32 entries, __u32 flags) {
+  bpf_map_create_opts options{};
+  options.sz = sizeof(options);
+  options.map_flags = flags;
+  return UniqueFd(::bpf_map_create(BPF_MAP_TYPE_ARRAY, "rules", 4, value,
+                                   entries, &options));
+}
+
 TEST_F(XdpLayoutTest, RulesOfAnotherLayoutAreRefused) {
-  replace_pin("rules", make_map(BPF_MAP_TYPE_HASH, 16, 4, 65536, "rules"));
+  replace_pin("rules", make_array(128, 8192, BPF_F_MMAPABLE));
+  expect_refused("rules");
+}
+
+TEST_F(XdpLayoutTest, RulesThatCannotBeMappedAreRefused) {
+  replace_pin("rules", make_array(sizeof(pxe_bucket), 8192, 0));
+  expect_refused("rules");
+}
+
+TEST_F(XdpLayoutTest, ANumberOfBucketsThatIsNoPowerOfTwoIsRefused) {
+  replace_pin("rules", make_array(sizeof(pxe_bucket), 8191, BPF_F_MMAPABLE));
   expect_refused("rules");
 }
 
 TEST_F(XdpLayoutTest, RulesOfAnotherKindOfMapAreRefused) {
-  replace_pin("rules", make_map(BPF_MAP_TYPE_LRU_HASH, sizeof(pxe_addr),
-                                sizeof(pxe_rule), 65536));
+  replace_pin("rules", make_map(BPF_MAP_TYPE_HASH, sizeof(pxe_addr),
+                                sizeof(pxe_rule), 65536, "rules"));
   expect_left_alone("rules");
 }
 
@@ -323,7 +342,8 @@ TEST_F(XdpLayoutTest, AProgramInThePlaceOfAMapIsRefused) {
 }
 
 TEST_F(XdpLayoutTest, AProgramInThePlaceOfALinkSurvivesTheTeardown) {
-  replace_pin("links/eth2", foreign_program());
+  ASSERT_EQ(::bpf_obj_pin(foreign_program().get(), link_pin("eth2").c_str()),
+            0);
   EXPECT_THAT(make()->tear_down(),
               FailsWith(ErrorCode::kConflict, link_pin("eth2")));
   EXPECT_EQ(program_id(), 0U);
@@ -332,10 +352,11 @@ TEST_F(XdpLayoutTest, AProgramInThePlaceOfALinkSurvivesTheTeardown) {
 
 TEST_F(XdpLayoutTest, AnotherAbiVersionIsRefused) {
   const __u32 index = 0;
-  const pxe_settings other{PXE_ABI_VERSION + 1, PXE_ALLOW, {}};
-  ASSERT_EQ(::bpf_map_update_elem(open_pin(pin("settings")).get(), &index,
-                                  &other, BPF_ANY),
-            0);
+  const UniqueFd map = open_pin(pin("settings"));
+  pxe_settings other{};
+  ASSERT_EQ(::bpf_map_lookup_elem(map.get(), &index, &other), 0);
+  other.abi_version = 99;
+  ASSERT_EQ(::bpf_map_update_elem(map.get(), &index, &other, BPF_ANY), 0);
   expect_refused("settings");
 }
 

@@ -103,11 +103,7 @@ TEST_F(XdpRestartTest, AnotherMaxClientsKeepsTheRulesInForce) {
 
 TEST_F(XdpRestartTest, AnotherMaxClientsKeepsARuleOfGarbageClosed) {
   started(usual(kAllow)).reset();
-  const pxe_addr key = key_of(kUnknown);
-  const pxe_rule garbage{.verdict = 77, .pad = {}};
-  ASSERT_EQ(::bpf_map_update_elem(open_pin(pin("rules")).get(), &key, &garbage,
-                                  BPF_ANY),
-            0);
+  *raw_rules().empty_slot(kUnknown) = pxe_slot(kUnknown.data()) | 0x4d;
   ASSERT_FALSE(passes(kUnknown));
   XdpOptions other = options();
   other.max_clients = 100;

@@ -42,23 +42,26 @@ class XdpSelfHealTest : public XdpTest {
     EXPECT_EQ(driver_->installed().value(), *policy_.policy);
     EXPECT_TRUE(driver_->status().healthy);
     EXPECT_FALSE(driver_->sync(policy_).value().changed());
-    EXPECT_THAT(pins(), ElementsAre("clients", "counters", "links/eth1",
-                                    "relays", "rules", "settings"));
+    EXPECT_EQ(pins(), all_pins());
     // What is pinned is what the program uses: another process reads it.
     EXPECT_EQ(make()->installed().value(), *policy_.policy);
   }
 
-  void set_rule(const pxe_addr& key, std::uint8_t verdict) {
+  // Into more_rules.
+  void set_more(const pxe_addr& key, std::uint8_t verdict) {
     const pxe_rule rule{.verdict = verdict, .pad = {}};
-    ASSERT_EQ(::bpf_map_update_elem(open_pin(pin("rules")).get(), &key, &rule,
-                                    BPF_ANY),
+    ASSERT_EQ(::bpf_map_update_elem(open_pin(pin("more_rules")).get(), &key,
+                                    &rule, BPF_ANY),
               0);
   }
-  void set_settings(const pxe_settings& settings) {
+  template <typename T>
+  void set(T pxe_settings::*field, T value) {
+    const UniqueFd map = open_pin(pin("settings"));
     const __u32 index = 0;
-    ASSERT_EQ(::bpf_map_update_elem(open_pin(pin("settings")).get(), &index,
-                                    &settings, BPF_ANY),
-              0);
+    pxe_settings settings{};
+    ASSERT_EQ(::bpf_map_lookup_elem(map.get(), &index, &settings), 0);
+    settings.*field = value;
+    ASSERT_EQ(::bpf_map_update_elem(map.get(), &index, &settings, BPF_ANY), 0);
   }
 
   const Snapshot policy_ = usual(kAllow);
@@ -112,7 +115,7 @@ TEST_F(XdpSelfHealTest, AWholePinDirectoryThatWasRemovedIsMadeAgain) {
   ASSERT_THAT(report, Succeeds());
   EXPECT_THAT(report->repaired,
               ElementsAre(HasSubstr("pin of interface eth1"),
-                          HasSubstr("5 pinned maps were gone")));
+                          HasSubstr("8 pinned maps were gone")));
   expect_policy();
   EXPECT_EQ(link_id(), link);
   // The new directory is locked like the first.
@@ -132,34 +135,66 @@ TEST_F(XdpSelfHealTest, AProgramPutIntoTheLinkIsReplacedByOurs) {
 }
 
 TEST_F(XdpSelfHealTest, AnAddedRuleIsRemoved) {
-  set_rule(key_of(kUnknown), PXE_DENY);
+  *raw_rules().empty_slot(kUnknown) = pxe_slot(kUnknown.data());
   ASSERT_FALSE(passes(kUnknown));
   expect_healed("1 rule had been changed");
 }
 
 TEST_F(XdpSelfHealTest, ARemovedRuleIsPutBack) {
-  const pxe_addr key = key_of(kDenied);
-  ASSERT_EQ(::bpf_map_delete_elem(open_pin(pin("rules")).get(), &key), 0);
+  *raw_rules().find(kDenied) = 0;
   ASSERT_TRUE(passes(kDenied));
   expect_healed("1 rule had been changed");
 }
 
 TEST_F(XdpSelfHealTest, FlippedRulesAreFlippedBack) {
-  set_rule(key_of(kDenied), PXE_ALLOW);
-  set_rule(key_of(kAllowed), PXE_DENY);
+  *raw_rules().find(kDenied) |= PXE_SLOT_ALLOW;
+  *raw_rules().find(kAllowed) &= ~__u64{PXE_SLOT_ALLOW};
   ASSERT_TRUE(passes(kDenied));
   expect_healed("2 rules had been changed");
 }
 
-TEST_F(XdpSelfHealTest, ARuleWithAVerdictThatIsNoneIsPutRight) {
-  set_rule(key_of(kAllowed), 200);
-  ASSERT_FALSE(passes(kAllowed));
+TEST_F(XdpSelfHealTest, ARuleWithUnknownFlagsIsPutRight) {
+  for (const __u64 flag : {0x4, 0x100, 0x4000}) {
+    *raw_rules().find(kAllowed) |= flag;
+    ASSERT_FALSE(passes(kAllowed));
+    expect_healed("1 rule had been changed");
+  }
+}
+
+TEST_F(XdpSelfHealTest, ARuleWithUnknownFlagsForNobodyIsRemoved) {
+  *raw_rules().empty_slot(machine(3)) = pxe_slot(machine(3).data()) | 0x40;
   expect_healed("1 rule had been changed");
 }
 
-TEST_F(XdpSelfHealTest, ARuleWithAVerdictThatIsNoneForNobodyIsRemoved) {
-  set_rule(key_of(machine(3)), 200);
+TEST_F(XdpSelfHealTest, AnAddressThatIsNoRuleIsRemoved) {
+  *raw_rules().empty_slot(machine(3)) =
+      pxe_slot(machine(3).data()) & ~__u64{PXE_SLOT_RULE};
   expect_healed("1 rule had been changed");
+}
+
+TEST_F(XdpSelfHealTest, ARuleInAnotherBucketThanItsOwnIsRemoved) {
+  *raw_rules().empty_slot(machine(3)) = pxe_slot(kUnknown.data());
+  ASSERT_TRUE(passes(kUnknown));
+  expect_healed("1 rule had been changed");
+}
+
+TEST_F(XdpSelfHealTest, ASecondRuleOfAnAddressIsRemoved) {
+  *raw_rules().empty_slot(kDenied) = pxe_slot(kDenied.data()) | PXE_SLOT_ALLOW;
+  ASSERT_TRUE(passes(kDenied));
+  expect_healed("1 rule had been changed");
+}
+
+TEST_F(XdpSelfHealTest, AnOverflowFlagThatNothingNeedsIsRemoved) {
+  raw_rules().buckets[5].slots[0] |= PXE_SLOT_OVERFLOW;
+  expect_healed("1 rule had been changed");
+  EXPECT_EQ(raw_rules().buckets[5].slots[0] & PXE_SLOT_OVERFLOW, 0U);
+}
+
+TEST_F(XdpSelfHealTest, AnOverflowFlagInAnotherSlotIsRemoved) {
+  raw_rules().buckets[5].slots[3] |= PXE_SLOT_OVERFLOW;
+  *raw_rules().find(kDenied) |= PXE_SLOT_OVERFLOW;
+  expect_healed("had been changed");
+  EXPECT_EQ(raw_rules().buckets[5].slots[3], 0U);
 }
 
 TEST_F(XdpSelfHealTest, KeysThatNoAddressMakesAreRemoved) {
@@ -168,31 +203,59 @@ TEST_F(XdpSelfHealTest, KeysThatNoAddressMakesAreRemoved) {
     key.pad[0] = i == 0;
     key.hlen = i == 1 ? 7 : 6;
     key.octets[7] = i == 2;
-    set_rule(key, PXE_ALLOW);
+    set_more(key, PXE_ALLOW);
   }
   EXPECT_FALSE(passes(kDenied));
   expect_healed("3 rules had been changed");
 }
 
+TEST_F(XdpSelfHealTest, RulesThatNobodyLooksUpBehindABucketAreRemoved) {
+  set_more(key_of(kDenied), PXE_ALLOW);
+  set_more(key_of(machine(3)), PXE_ALLOW);
+  EXPECT_FALSE(passes(kDenied));
+  expect_healed("2 rules had been changed");
+}
+
+TEST_F(XdpSelfHealTest, ARuleBehindABucketIsRemoved) {
+  const auto mask = static_cast<__u32>(raw_rules().buckets.size() - 1);
+  set_more(key_of(kUnknown), PXE_DENY);
+  raw_rules()
+      .buckets[pxe_bucket_index(pxe_slot(kUnknown.data()), mask)]
+      .slots[0] |= PXE_SLOT_OVERFLOW;
+  ASSERT_FALSE(passes(kUnknown));
+  expect_healed("1 rule had been changed");
+}
+
+TEST_F(XdpSelfHealTest, GuidsThatWereAddedAreRemoved) {
+  pxe_addr guid{.octets = {1, 2, 3, 4, 5, 6, 7, 8},
+                .htype = PXE_HTYPE_INFINIBAND,
+                .hlen = 8,
+                .pad = {}};
+  set_more(guid, PXE_ALLOW);
+  guid.octets[0] = 2;
+  set_more(guid, 200);
+  expect_healed("2 rules had been changed");
+}
+
 TEST_F(XdpSelfHealTest, AnotherVerdictForUnknownMachinesIsPutBack) {
-  set_settings({PXE_ABI_VERSION, PXE_DENY, {}});
+  set(&pxe_settings::unknown_verdict, __u8{PXE_DENY});
   ASSERT_FALSE(passes(kUnknown));
   expect_healed("the verdict for unknown machines had been changed");
 }
 
 TEST_F(XdpSelfHealTest, AVerdictForUnknownMachinesThatIsNoneIsPutRight) {
-  set_settings({PXE_ABI_VERSION, 9, {}});
+  set(&pxe_settings::unknown_verdict, __u8{9});
   ASSERT_FALSE(passes(kUnknown));
   expect_healed("the verdict for unknown machines had been changed");
 }
 
 TEST_F(XdpSelfHealTest, GarbageInTheSettingsIsPutRight) {
-  set_settings({0xdeadbeef, PXE_ALLOW, {1, 2, 3}});
-  expect_healed("the settings had been changed");
+  set(&pxe_settings::abi_version, 0xdeadbeefU);
+  expect_healed("the settings had been changed by somebody else: version");
 }
 
 TEST_F(XdpSelfHealTest, ChangesBehindTheBackAndOursAreToldApart) {
-  set_rule(key_of(kDenied), PXE_ALLOW);
+  *raw_rules().find(kDenied) |= PXE_SLOT_ALLOW;
   auto report = driver_->sync(snapshot(
       {{kDenied, kDeny}, {kAllowed, kAllow}, {machine(1), kDeny}}, kAllow));
   ASSERT_THAT(report, Succeeds());

@@ -35,6 +35,19 @@ pxe_addr key_of(const Mac& mac) {
   return key;
 }
 
+std::vector<Mac> sharing_bucket(const Mac& mac, std::size_t count,
+                                std::uint32_t buckets) {
+  const __u32 wanted = pxe_bucket_index(pxe_slot(mac.data()), buckets - 1);
+  std::vector<Mac> sharing;
+  for (std::uint32_t i = 10'000'000; sharing.size() < count; ++i) {
+    const Mac other = machine(i);
+    if (pxe_bucket_index(pxe_slot(other.data()), buckets - 1) == wanted) {
+      sharing.push_back(other);
+    }
+  }
+  return sharing;
+}
+
 UniqueFd foreign_program() {
   const std::array<bpf_insn, 2> pass = {{{.code = BPF_ALU64 | BPF_MOV | BPF_K,
                                           .dst_reg = 0,
@@ -169,6 +182,47 @@ std::vector<std::string> XdpTest::pins() const {
   }
   std::ranges::sort(found);
   return found;
+}
+
+std::vector<std::string> XdpTest::all_pins(const std::string& link) {
+  std::vector<std::string> all = {"links/" + link};
+  for (const MapSpec& spec : kMapSpecs) {
+    all.push_back(fmt::format("maps/{}", spec.pin));
+  }
+  std::ranges::sort(all);
+  return all;
+}
+
+XdpTest::RawRules XdpTest::raw_rules() const {
+  MapSet maps = MapSet::open(PinDirectory(pin_path_), kCurrentLayout).value();
+  const std::size_t count = maps.max_entries(MapId::kRules).value();
+  MappedArray memory =
+      MappedArray::map(maps.fd(MapId::kRules), count * sizeof(pxe_bucket),
+                       MappedArray::Access::kWrite)
+          .value();
+  const std::span<pxe_bucket> buckets(static_cast<pxe_bucket*>(memory.data()),
+                                      count);
+  return {std::move(maps), std::move(memory), buckets};
+}
+
+__u64* XdpTest::RawRules::find(const Mac& mac) const {
+  const __u64 wanted = pxe_slot(mac.data());
+  const auto mask = static_cast<__u32>(buckets.size() - 1);
+  for (__u64& slot : buckets[pxe_bucket_index(wanted, mask)].slots) {
+    if ((slot ^ wanted) >> PXE_SLOT_SHIFT == 0 && slot != 0) return &slot;
+  }
+  return nullptr;
+}
+
+__u64* XdpTest::RawRules::empty_slot(const Mac& mac) const {
+  const auto mask = static_cast<__u32>(buckets.size() - 1);
+  pxe_bucket& bucket = buckets[pxe_bucket_index(pxe_slot(mac.data()), mask)];
+  __u64* last = &bucket.slots[PXE_BUCKET_SLOTS - 1];
+  for (__u64* slot = last; slot >= bucket.slots; --slot) {
+    if (*slot == 0) return slot;
+  }
+  ADD_FAILURE() << "the bucket is full";
+  return last;
 }
 
 bool eventually(const std::function<bool()>& condition) {

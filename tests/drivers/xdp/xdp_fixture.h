@@ -9,11 +9,14 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "bpf/pxe_filter_abi.h"
 #include "controller/base/fd.h"
+#include "drivers/xdp/map_set.h"
+#include "drivers/xdp/mapped_array.h"
 #include "drivers/xdp/xdp_driver.h"
 #include "tests/support/machines.h"
 #include "tests/support/netns.h"
@@ -21,8 +24,13 @@
 
 namespace pxegate::testing {
 
-// The rules map's key of a MAC address.
+// The key of a MAC address in more_rules and clients.
 pxe_addr key_of(const Mac& mac);
+
+// `count` machines, none of them machine(n) for a small n, that share the
+// bucket of `mac` where there are `buckets`.
+std::vector<Mac> sharing_bucket(const Mac& mac, std::size_t count,
+                                std::uint32_t buckets);
 
 // Somebody else's XDP program: passes everything.
 UniqueFd foreign_program();
@@ -62,8 +70,9 @@ class XdpTest : public ::testing::Test {
   // Whether a DISCOVER of `mac` gets into `interface`.
   bool passes(const Mac& mac, const std::string& interface = "eth1") const;
 
+  // Of a map.
   std::string pin(const std::string& name) const {
-    return pin_path_ + "/" + name;
+    return pin_path_ + "/maps/" + name;
   }
   std::string link_pin(const std::string& name = "eth1") const {
     return pin_path_ + "/links/" + name;
@@ -73,6 +82,21 @@ class XdpTest : public ::testing::Test {
   // Of the program that `interface` runs; 0: none.
   std::uint32_t program_id(const std::string& interface = "eth1") const;
   std::vector<std::string> pins() const;  // relative, sorted
+  // What pins() tells of one filtered interface.
+  static std::vector<std::string> all_pins(const std::string& link = "eth1");
+
+  // The rules that are pinned, as anybody with the privilege may change them.
+  struct RawRules {
+    MapSet maps;
+    MappedArray memory;
+    std::span<pxe_bucket> buckets;
+
+    // Where `mac` has its rule; null: not in a bucket.
+    __u64* find(const Mac& mac) const;
+    // A slot of its bucket that has none.
+    __u64* empty_slot(const Mac& mac) const;
+  };
+  RawRules raw_rules() const;
 
   std::optional<NetNamespace> network_;
   std::string pin_path_;
