@@ -125,10 +125,14 @@ void XdpFilter::Close::operator()(bpf_object* object) const {
 Result<XdpFilter> XdpFilter::load(const std::vector<Mac>& denied) {
   const std::string path =
       fmt::format("{}/{}", PXEGATE_BENCH_LIBDIR, kXdpFilterObject);
+  // It has sections for libxdp, which libbpf would remark upon.
+  const libbpf_print_fn_t print = libbpf_set_print(nullptr);
   bpf_object* opened = bpf_object__open_file(path.c_str(), nullptr);
+  const int error = errno;
+  libbpf_set_print(print);
   if (opened == nullptr) {
     return fail(fmt::format("{}: {}; it is in the package xdp-tools", path,
-                            errno_error("open", errno).message()),
+                            errno_error("open", error).message()),
                 ErrorCode::kNotFound);
   }
   XdpFilter filter(opened, -1);
@@ -145,8 +149,8 @@ Result<XdpFilter> XdpFilter::load(const std::vector<Mac>& denied) {
   if (program == nullptr || map == nullptr) {
     return fail(path + " holds another program or map than expected");
   }
-  if (const int error = bpf_object__load(opened); error != 0) {
-    return fail_errno(path, -error);
+  if (const int failed = bpf_object__load(opened); failed != 0) {
+    return fail_errno(path, -failed);
   }
   const int cpus = libbpf_num_possible_cpus();
   if (cpus < 0) return fail_errno("counting CPUs", -cpus);
