@@ -10,8 +10,6 @@ Bytes padded(const Mac& mac, std::uint8_t padding) {
   return chaddr;
 }
 
-Bytes as_bytes(const Mac& mac) { return {mac.begin(), mac.end()}; }
-
 void add_policy(std::vector<Row>& rows) {
   const Packet request = Ethernet{} / Ipv4{} / Udp{} / Bootp{} / DhcpOptions{};
   const pxe_addr client = ethernet_addr(kClientMac);
@@ -185,7 +183,7 @@ void add_infiniband(std::vector<Row>& rows) {
            DhcpOptions{.options = {infiniband_client_id(kGuid)}},
        guid, by_rule,
        Seen{.addr = infiniband_addr(kGuid),
-            .giaddr = kGiaddr,
+            .relay = kGiaddr,
             .message_type = 0,
             .arch = PXE_NO_ARCH},
        kGiaddr},
@@ -229,29 +227,28 @@ void add_relays(std::vector<Row>& rows) {
   const Packet request = Bootp{.hops = 1, .giaddr = kGiaddr} / DhcpOptions{};
   const std::vector<Row> more{
       {"relayed", relay / request, allow_only(kClientMac),
-       allowed(PXE_REASON_RULE), Seen{.giaddr = kGiaddr}, kGiaddr},
+       allowed(PXE_REASON_RULE), Seen{.relay = kGiaddr}, kGiaddr},
       {"relayed_denied", relay / request, deny_only(kClientMac),
-       denied(PXE_REASON_RULE), Seen{.giaddr = kGiaddr}, kGiaddr},
+       denied(PXE_REASON_RULE), Seen{.relay = kGiaddr}, kGiaddr},
       {"relayed_unknown", relay / request, kDenyAll, denied(PXE_REASON_UNKNOWN),
-       Seen{.giaddr = kGiaddr}, kGiaddr},
+       Seen{.relay = kGiaddr}, kGiaddr},
       {"relayed_unknown_allowed", relay / request, kAllowUnknown,
-       allowed(PXE_REASON_UNKNOWN), Seen{.giaddr = kGiaddr}, kGiaddr},
+       allowed(PXE_REASON_UNKNOWN), Seen{.relay = kGiaddr}, kGiaddr},
       {"relayed_by_an_allowed_machine", relay / request, allow_only(kRelayMac),
-       denied(PXE_REASON_UNKNOWN), Seen{.giaddr = kGiaddr}, kGiaddr},
+       denied(PXE_REASON_UNKNOWN), Seen{.relay = kGiaddr}, kGiaddr},
       {"relayed_tagged", tagged / request, allow_only(kClientMac),
-       allowed(PXE_REASON_RULE), Seen{.giaddr = kGiaddr, .vlans = {30}},
+       allowed(PXE_REASON_RULE), Seen{.relay = kGiaddr, .vlans = {30}},
        kGiaddr},
       {"relayed_tagged_denied", tagged / request, deny_only(kClientMac),
-       denied(PXE_REASON_RULE), Seen{.giaddr = kGiaddr, .vlans = {30}},
-       kGiaddr},
+       denied(PXE_REASON_RULE), Seen{.relay = kGiaddr, .vlans = {30}}, kGiaddr},
       {"relayed_foreign",
        relay / Bootp{.htype = 6, .giaddr = kGiaddr} / DhcpOptions{},
        kAllowUnknown, allowed(PXE_REASON_FOREIGN_HTYPE), std::nullopt, kGiaddr},
       {"giaddr_broadcast", relay / Bootp{.giaddr = 0xffffffff} / DhcpOptions{},
        allow_only(kClientMac), allowed(PXE_REASON_RULE),
-       Seen{.giaddr = 0xffffffff}, 0xffffffff},
+       Seen{.relay = 0xffffffff}, 0xffffffff},
       {"giaddr_of_one_bit", relay / Bootp{.giaddr = 1} / DhcpOptions{},
-       allow_only(kClientMac), allowed(PXE_REASON_RULE), Seen{.giaddr = 1}, 1},
+       allow_only(kClientMac), allowed(PXE_REASON_RULE), Seen{.relay = 1}, 1},
       {"relayed_malformed", relay / request / Truncate{42 + 235}, allow_all(),
        kMalformed},
       {"hops_without_giaddr", relay / Bootp{.hops = 1} / DhcpOptions{},

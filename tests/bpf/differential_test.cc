@@ -1,148 +1,265 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The program against the reference model, over packets that nobody thought
-// of. PXEGATE_SEED repeats a run, PXEGATE_PACKETS makes it longer.
+// of. In the environment:
+//   PXEGATE_DIFFERENTIAL_SEED     repeats a run
+//   PXEGATE_DIFFERENTIAL_ROUND    only this round of it
+//   PXEGATE_DIFFERENTIAL_PACKETS  how many generated ones, however long it
+//   takes PXEGATE_DIFFERENTIAL_PCAP     the frames of this file, and no others,
+//   under
+//                                 the policy of ROUND, or of the first thousand
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
-#include <linux/bpf.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
+#include <functional>
 #include <iostream>
-#include <map>
+#include <mutex>
+#include <optional>
 #include <random>
+#include <thread>
+#include <vector>
 
 #include "tests/bpf/bpf_fixture.h"
-#include "tests/bpf/reference_model.h"
+#include "tests/bpf/comparison.h"
+#include "tests/bpf/random_policy.h"
 #include "tests/support/packet_generator.h"
+#include "tests/support/packet_shapes.h"
+#include "tests/support/pcap.h"
 
 namespace pxegate::testing {
 namespace {
 
 using std::chrono::steady_clock;
 
-std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
+constexpr std::uint64_t kPacketsInRound = 8192;
+// Rounds of the enumerated frames have numbers above those of generated ones.
+constexpr std::uint64_t kEnumerated = 1'000'000'000;
+
+std::optional<std::uint64_t> from_environment(const char* name) {
   const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+  if (text == nullptr) return std::nullopt;
+  return std::strtoull(text, nullptr, 10);
 }
 
-pxe_reason reason_of(model::Why why) {
-  switch (why) {
-    case model::Why::kRule:
-      return PXE_REASON_RULE;
-    case model::Why::kUnknown:
-      return PXE_REASON_UNKNOWN;
-    case model::Why::kForeignHardware:
-      return PXE_REASON_FOREIGN_HTYPE;
-    case model::Why::kNoClientId:
-      return PXE_REASON_NO_CLIENT_ID;
-    case model::Why::kMalformed:
-      return PXE_REASON_MALFORMED;
+std::string hexdump(const Bytes& bytes) {
+  std::string text;
+  for (std::size_t at = 0; at < bytes.size(); at += 16) {
+    const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(at);
+    const auto end = begin + static_cast<std::ptrdiff_t>(
+                                 std::min<std::size_t>(16, bytes.size() - at));
+    text += fmt::format("  {:04x}  {:02x}\n", at, fmt::join(begin, end, " "));
   }
-  return PXE_REASONS;
+  return text;
 }
 
-// The key that a request is filed under.
-pxe_addr addr_of(const model::Request& request) {
-  if (!request.identity)
-    return raw_addr(request.htype, request.hlen, request.chaddr);
-  return raw_addr(request.identity->hardware,
-                  static_cast<std::uint8_t>(request.identity->address.size()),
-                  request.identity->address);
+// splitmix64: rounds must not resemble each other.
+std::uint64_t seed_of(std::uint64_t seed, std::uint64_t round) {
+  std::uint64_t x = seed + (round + 1) * 0x9e3779b97f4a7c15ULL;
+  x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
+  return x ^ x >> 31;
 }
 
 class Differential : public BpfTest {
  protected:
-  // Every other address has a rule that allows, a rule that denies, or none.
-  void install(bool unknown_allowed) {
-    policy_ = {.allowed = {}, .unknown_allowed = unknown_allowed};
-    std::size_t i = 0;
-    const auto add = [&](std::uint8_t hardware, const auto& octets) {
-      const std::size_t kind = i++ % 3;
-      if (kind == 2) return;
-      const Bytes bytes(octets.begin(), octets.end());
-      const bool allow = kind == 0;
-      policy_.allowed.insert({{hardware, bytes}, allow});
-      program().set_rule(
-          raw_addr(hardware, static_cast<std::uint8_t>(bytes.size()), bytes),
-          allow ? PXE_ALLOW : PXE_DENY);
-    };
-    for (const Mac& mac : PacketGenerator::macs()) add(1, mac);
-    for (const auto& guid : PacketGenerator::guids()) add(32, guid);
-    program().set_unknown_verdict(unknown_allowed ? PXE_ALLOW : PXE_DENY);
+  using Seen = std::array<std::uint64_t, kCounters + 1>;
+
+  void SetUp() override {
+    BpfTest::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    seed_ = from_environment("PXEGATE_DIFFERENTIAL_SEED")
+                .value_or(std::random_device{}());
+    can_split_ = program().run(Bytes(200), 64).has_value();
   }
 
-  void compare(const Bytes& frame, std::optional<std::uint32_t> linear) {
-    const model::Judgement want = model::judge(frame, policy_);
-    const auto run = program().run(frame, linear);
-    ASSERT_TRUE(run) << run.error().message();
-    EXPECT_EQ(run->action,
-              static_cast<std::uint32_t>(want.pass ? XDP_PASS : XDP_DROP));
-    EXPECT_EQ(run->frame, frame);
-    std::optional<std::uint32_t> counter;
-    if (want.counted) {
-      counter = counter_index(want.pass ? PXE_ALLOW : PXE_DENY,
-                              reason_of(*want.counted));
-      ++expected_[*counter];
+  RandomPolicy policy_of(std::uint64_t round) const {
+    return random_policy(seed_of(seed_, round));
+  }
+
+  // Where a NIC might cut it, now and then.
+  std::optional<std::uint32_t> cut(const Bytes& frame,
+                                   std::mt19937_64& random) const {
+    if (!can_split_ || random() % 8 != 0) return std::nullopt;
+    // Mostly in the headers.
+    const std::uint64_t size = frame.size() - 13;
+    const std::uint64_t within =
+        random() % 2 == 0 ? size : std::min<std::uint64_t>(size, 100);
+    return static_cast<std::uint32_t>(14 + random() % within);
+  }
+
+  void report(const Difference& difference, std::uint64_t round) {
+    const auto path =
+        std::filesystem::temp_directory_path() /
+        fmt::format("pxegate-differential-{}-{}.pcap", seed_, round);
+    const auto written = write_pcap(path, {difference.frame});
+    const std::lock_guard lock(mutex_);
+    ADD_FAILURE() << "packet " << difference.packet << " of its thread, "
+                  << difference.frame.size() << " bytes, "
+                  << (difference.linear
+                          ? fmt::format("{} of them linear", *difference.linear)
+                          : "all linear")
+                  << ":\n"
+                  << hexdump(difference.frame) << difference.what
+                  << "\nRepeat it with PXEGATE_DIFFERENTIAL_SEED=" << seed_
+                  << " PXEGATE_DIFFERENTIAL_ROUND=" << round
+                  << "; the frame is in "
+                  << (written ? path.string() : written.error().message());
+    failed_ = true;
+  }
+
+  // Calls `work` on every CPU at once, with a program and a comparison of its
+  // own; it returns false, and the round it was in, where it found something.
+  using Work =
+      std::function<bool(Comparison&, unsigned thread, std::uint64_t& round)>;
+  Seen on_every_cpu(const Work& work) {
+    const unsigned threads = std::max(1U, std::thread::hardware_concurrency());
+    Seen total{};
+    std::vector<std::jthread> running;
+    for (unsigned thread = 0; thread < threads; ++thread) {
+      running.emplace_back([&, thread] {
+        auto own = PxeProgram::load();
+        ASSERT_TRUE(own) << own.error().message();
+        Comparison comparison(*own);
+        std::uint64_t round = 0;
+        if (!work(comparison, thread, round) || !comparison.finish())
+          report(*comparison.difference(), round);
+        const std::lock_guard lock(mutex_);
+        for (std::size_t i = 0; i < total.size(); ++i)
+          total[i] += comparison.seen()[i];
+      });
     }
-    ++seen_[counter];
-    EXPECT_EQ(program().counters(), expected_);
-    if (want.request) expect_filed(*want.request);
+    running.clear();  // joins
+    return total;
   }
 
-  void expect_filed(const model::Request& request) {
-    const auto client = program().client(addr_of(request));
-    ASSERT_TRUE(client);
-    EXPECT_EQ(ntohl(client->giaddr), request.giaddr);
-    ASSERT_EQ(client->vlans, request.vlans.size());
-    for (std::size_t i = 0; i < request.vlans.size(); ++i)
-      EXPECT_EQ(client->vlan[i], request.vlans[i]);
-    EXPECT_EQ(client->message_type,
-              request.message_type.value_or(PXE_NO_MESSAGE_TYPE));
-    EXPECT_EQ(client->arch, request.arch.value_or(PXE_NO_ARCH));
+  bool generate(Comparison& comparison, std::uint64_t round) const {
+    if (!comparison.start(policy_of(round))) return false;
+    PacketGenerator generator(seed_of(seed_, round) + 1);
+    std::mt19937_64 random(seed_of(seed_, round) + 2);
+    for (std::uint64_t i = 0; i < kPacketsInRound; ++i) {
+      const Bytes frame = generator.next();
+      if (!comparison.compare(frame, cut(frame, random))) return false;
+    }
+    return comparison.finish();
   }
 
-  model::Policy policy_;
-  PxeProgram::Counters expected_{};
-  std::map<std::optional<std::uint32_t>, std::uint64_t> seen_;
+  std::uint64_t seed_ = 0;
+  bool can_split_ = false;
+  std::atomic<bool> failed_ = false;
+  std::mutex mutex_;
 };
 
-TEST_F(Differential, ProgramAndModelAgree) {
-  const std::uint64_t seed =
-      from_environment("PXEGATE_SEED", std::random_device{}());
-  const std::uint64_t packets = from_environment("PXEGATE_PACKETS", 200'000);
+std::uint64_t sum(const auto& counts) {
+  std::uint64_t total = 0;
+  for (const std::uint64_t count : counts) total += count;
+  return total;
+}
+
+TEST_F(Differential, GeneratedPackets) {
+  if (std::getenv("PXEGATE_DIFFERENTIAL_PCAP") != nullptr) return;
+  const auto only = from_environment("PXEGATE_DIFFERENTIAL_ROUND");
+  if (only && *only >= kEnumerated) return;
+  const auto asked = from_environment("PXEGATE_DIFFERENTIAL_PACKETS");
+  const std::uint64_t packets = asked.value_or(2'500'000);
   // A machine that is slower than expected compares fewer, not for ever.
-  const auto deadline = steady_clock::now() + std::chrono::seconds(18);
-  const bool fragments = [&] {
-    const auto probe = program().run(Bytes(200), 64);
-    return probe.has_value();
-  }();
-  PacketGenerator generator(seed);
-  std::mt19937_64 random(seed);
-  std::uint64_t compared = 0;
-  for (; compared < packets && steady_clock::now() < deadline; ++compared) {
-    if (compared % 1000 == 0) install(compared / 1000 % 2 == 1);
-    const Bytes frame = generator.next();
-    std::optional<std::uint32_t> linear;
-    if (fragments && random() % 8 == 0)
-      linear = static_cast<std::uint32_t>(14 + random() % (frame.size() - 13));
-    compare(frame, linear);
-    if (HasFailure()) {
-      FAIL() << "packet " << compared << " of PXEGATE_SEED=" << seed
-             << ", linear " << linear.value_or(0) << ": "
-             << fmt::format("{:02x}", fmt::join(frame, ""));
-    }
-  }
-  std::cout << compared << " packets compared, seed " << seed << "\n";
+  const auto deadline = asked ? steady_clock::time_point::max()
+                              : steady_clock::now() + std::chrono::seconds(40);
+  const std::uint64_t end =
+      only ? *only + 1 : (packets + kPacketsInRound - 1) / kPacketsInRound;
+  std::atomic<std::uint64_t> next = only.value_or(0);
+  const Seen seen =
+      on_every_cpu([&](Comparison& comparison, unsigned, std::uint64_t& round) {
+        while (!failed_ && steady_clock::now() < deadline) {
+          round = next++;
+          if (round >= end) return true;
+          if (!generate(comparison, round)) return false;
+        }
+        return true;
+      });
+  const std::uint64_t compared = sum(seen);
+  std::cout << compared << " generated packets, seed " << seed_ << "\n";
+  if (failed_ || only) return;
   // A generator that misses a branch tests nothing there.
-  for (std::uint32_t counter = 0; counter < kCounters; ++counter) {
-    if (counter == counter_index(PXE_ALLOW, PXE_REASON_MALFORMED)) continue;
-    EXPECT_GT(seen_[counter], compared / 1000) << counter;
+  for (std::uint32_t counter = 0; counter <= kCounters; ++counter) {
+    const std::uint32_t verdict = counter / PXE_REASONS;
+    const std::uint32_t reason = counter % PXE_REASONS;
+    // Of time, and told by rows.
+    if (reason == PXE_REASON_RELAY_RATE || reason == PXE_REASON_UNKNOWN_RATE)
+      continue;
+    const bool reachable =
+        counter == kCounters ||
+        (verdict == PXE_ALLOW
+             ? reason != PXE_REASON_MALFORMED && reason != PXE_REASON_DISCOVERY
+             : reason != PXE_REASON_SCOPE);
+    if (reachable)
+      EXPECT_GT(seen[counter], compared / 1000) << counter;
+    else
+      EXPECT_EQ(seen[counter], 0U) << counter;
   }
-  EXPECT_GT(seen_[std::nullopt], compared / 1000);
+}
+
+// Every length of every message, and every header in front of one.
+TEST_F(Differential, EnumeratedPackets) {
+  if (std::getenv("PXEGATE_DIFFERENTIAL_PCAP") != nullptr) return;
+  const auto only = from_environment("PXEGATE_DIFFERENTIAL_ROUND");
+  if (only && *only < kEnumerated) return;
+  const unsigned threads = std::max(1U, std::thread::hardware_concurrency());
+  const Seen seen = on_every_cpu(
+      [&](Comparison& comparison, unsigned thread, std::uint64_t& round) {
+        std::mt19937_64 random(seed_ + thread);
+        std::uint64_t number = 0;
+        bool same = true;
+        const auto use = [&](const Bytes& frame) {
+          const std::uint64_t here = number++;
+          if (here % threads != thread || !same || failed_) return;
+          const std::uint64_t wanted = kEnumerated + here / 512;
+          if (only && *only != wanted) return;
+          if (round != wanted) {
+            same = comparison.start(policy_of(wanted));
+            if (!same) return;
+            round = wanted;
+          }
+          same = comparison.compare(frame, std::nullopt);
+          if (!same || !can_split_) return;
+          if (const auto linear = cut(frame, random))
+            same = comparison.compare(frame, linear);
+        };
+        for_each_length(valid_shapes(), use);
+        for_each_header(use);
+        return same;
+      });
+  std::cout << sum(seen) << " enumerated packets, seed " << seed_ << "\n";
+}
+
+TEST_F(Differential, CapturedPackets) {
+  const char* path = std::getenv("PXEGATE_DIFFERENTIAL_PCAP");
+  if (path == nullptr) return;
+  const auto frames = read_pcap(path);
+  ASSERT_TRUE(frames) << frames.error().message();
+  const auto only = from_environment("PXEGATE_DIFFERENTIAL_ROUND");
+  const std::uint64_t first = only.value_or(0);
+  const std::uint64_t end = only ? first + 1 : 1000;
+  Comparison comparison(program());
+  for (std::uint64_t round = first; round < end && !failed_; ++round) {
+    bool same = comparison.start(policy_of(round));
+    for (const Bytes& frame : *frames) {
+      same = same && comparison.compare(frame, std::nullopt);
+      for (std::uint32_t linear = 14; can_split_ && linear < frame.size();
+           ++linear)
+        same = same && comparison.compare(frame, linear);
+    }
+    if (!same || !comparison.finish()) report(*comparison.difference(), round);
+  }
+  std::cout << comparison.compared() << " runs of " << frames->size()
+            << " captured packets, seed " << seed_ << "\n";
 }
 
 }  // namespace

@@ -47,9 +47,9 @@ class PxeFilterRow : public BpfTest, public ::testing::WithParamInterface<Row> {
     EXPECT_EQ(client.seen.pad, 0);
     if (!row.seen) return;
     EXPECT_TRUE(program().client(row.seen->addr)) << "filed under another key";
-    const pxe_ip relay =
-        row.seen->giaddr != 0 ? mapped_ip(row.seen->giaddr) : pxe_ip{};
-    EXPECT_TRUE(std::ranges::equal(client.seen.relay.octets, relay.octets));
+    EXPECT_TRUE(std::ranges::equal(client.seen.relay.octets,
+                                   row.seen->relay.ip.octets));
+    EXPECT_EQ(client.seen.ip_version, row.seen->ip_version);
     EXPECT_EQ(client.seen.vlans, row.seen->vlans.size());
     for (std::size_t i = 0; i < PXE_MAX_VLANS; ++i) {
       EXPECT_EQ(client.seen.vlan[i],
@@ -60,9 +60,9 @@ class PxeFilterRow : public BpfTest, public ::testing::WithParamInterface<Row> {
   }
 
   void expect_relay(const Row& row, std::uint64_t before) {
-    EXPECT_EQ(program().relay_count(), row.relay != 0 ? 1U : 0U);
-    if (row.relay == 0) return;
-    const auto relay = program().relay(mapped_ip(row.relay));
+    EXPECT_EQ(program().relay_count(), row.relay ? 1U : 0U);
+    if (!row.relay) return;
+    const auto relay = program().relay(row.relay->ip);
     ASSERT_TRUE(relay);
     for (std::uint32_t verdict = 0; verdict < PXE_VERDICTS; ++verdict) {
       EXPECT_EQ(relay->packets[verdict],
@@ -75,9 +75,7 @@ class PxeFilterRow : public BpfTest, public ::testing::WithParamInterface<Row> {
 TEST_P(PxeFilterRow, VerdictCounterAndRecords) {
   const Row& row = GetParam();
   const Bytes frame = row.packet.bytes();
-  for (const auto& [addr, verdict] : row.policy.rules)
-    program().set_rule(addr, verdict);
-  program().set_unknown_verdict(row.policy.unknown);
+  install(row.policy, program());
   PxeProgram::Counters expected{};
   if (const auto& counter = row.expect.counter)
     expected[counter_index(counter->verdict, counter->reason)] = 1;
@@ -91,15 +89,25 @@ TEST_P(PxeFilterRow, VerdictCounterAndRecords) {
   EXPECT_EQ(program().counters(), expected);
   expect_client(row, before);
   expect_relay(row, before);
+
+  // Wherever a NIC cuts it, the verdict is that of the whole.
+  for (std::uint32_t linear = 14; linear < frame.size(); ++linear) {
+    program().clear_counters();
+    const auto cut = program().verdict(frame, linear);
+    if (!cut && cut.error().code() == ErrorCode::kUnavailable) return;
+    ASSERT_TRUE(cut) << cut.error().message();
+    ASSERT_EQ(*cut, row.expect.action) << "linear " << linear;
+    ASSERT_EQ(program().counters(), expected) << "linear " << linear;
+  }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ipv4, PxeFilterRow, ::testing::ValuesIn(all_rows()),
+INSTANTIATE_TEST_SUITE_P(Frames, PxeFilterRow, ::testing::ValuesIn(all_rows()),
                          [](const ::testing::TestParamInfo<Row>& row) {
                            return row.param.name;
                          });
 
 // A reason that is added to the ABI needs its rows, and a row that is removed
-// must not have been the last of its kind.
+// must not have been the last of its kind. Rates are no matter of one packet.
 TEST(PxeFilterRows, CoverEveryReasonWithEveryVerdictItCanHave) {
   std::set<std::pair<std::uint32_t, std::uint32_t>> covered;
   for (const Row& row : all_rows()) {
@@ -109,7 +117,9 @@ TEST(PxeFilterRows, CoverEveryReasonWithEveryVerdictItCanHave) {
   for (std::uint32_t reason = 0; reason < PXE_REASONS; ++reason) {
     for (const std::uint32_t verdict : {PXE_DENY, PXE_ALLOW}) {
       const bool reachable =
-          verdict == PXE_DENY || reason != PXE_REASON_MALFORMED;
+          verdict == PXE_DENY
+              ? reason != PXE_REASON_SCOPE && reason < PXE_REASON_RELAY_RATE
+              : reason != PXE_REASON_MALFORMED && reason < PXE_REASON_DISCOVERY;
       EXPECT_EQ(covered.contains({verdict, reason}), reachable)
           << "verdict " << verdict << ", reason " << reason;
     }

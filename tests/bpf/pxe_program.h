@@ -14,6 +14,7 @@
 #include "controller/base/result.h"
 #include "tests/support/packet.h"
 
+struct bpf_test_run_opts;
 struct pxe_filter;  // the skeleton
 
 namespace pxegate::testing {
@@ -47,6 +48,8 @@ class PxeProgram {
     std::uint32_t action;  // XDP_PASS, ...
     Bytes frame;           // as the program left it
   };
+  // Of rules; so few that a test can fill one.
+  static constexpr std::uint32_t kBuckets = 256;
   // Sums over all CPUs, indexed by counter_index().
   using Counters = std::array<std::uint64_t, kCounters>;
 
@@ -57,6 +60,8 @@ class PxeProgram {
 
   // Back to what it was when loaded.
   void clear();
+  void clear_policy();    // rules, settings
+  void clear_counters();  // and what the rates of records and events count
   // `verdict` is any byte, for what the program makes of a wrong one. An
   // Ethernet address goes to its bucket, to more_rules where that is full.
   void set_rule(const pxe_addr& addr, std::uint8_t verdict);
@@ -72,11 +77,17 @@ class PxeProgram {
   Result<Run> run(const Bytes& frame,
                   std::optional<std::uint32_t> linear = std::nullopt);
 
+  // The same, and the verdict is all that comes back.
+  Result<std::uint32_t> verdict(const Bytes& frame,
+                                std::optional<std::uint32_t> linear);
+
   Counters counters() const;
   std::vector<pxe_counters> counters_by_cpu() const;
   // Takes what is in the ring buffer, oldest first.
   std::vector<pxe_event> events();
   std::optional<pxe_client> client(const pxe_addr& addr) const;
+  void forget(const pxe_addr& addr);
+  void forget(const pxe_ip& relay);
   std::optional<pxe_relay> relay(const pxe_ip& ip) const;
   std::vector<std::pair<pxe_addr, pxe_client>> clients() const;
   std::size_t relay_count() const;
@@ -85,6 +96,8 @@ class PxeProgram {
 
  private:
   explicit PxeProgram(pxe_filter* skeleton);
+  Result<void> run(const Bytes& frame, std::optional<std::uint32_t> linear,
+                   bpf_test_run_opts& opts);
 
   struct Destroy {
     void operator()(pxe_filter* skeleton) const;

@@ -2,6 +2,7 @@
 #ifndef PXEGATE_TESTS_BPF_REFERENCE_MODEL_H_
 #define PXEGATE_TESTS_BPF_REFERENCE_MODEL_H_
 
+#include <array>
 #include <compare>
 #include <cstdint>
 #include <map>
@@ -9,13 +10,27 @@
 #include <span>
 #include <vector>
 
-// What should happen to a frame, told a second time, from the RFCs: slow,
-// plain, and without a line of the kernel program. Where the two disagree, one
-// of them is wrong.
+// What should happen to a frame, told a second time, from bpf/README.md and
+// the RFCs: slow, plain, and without a line of the kernel program. Where the
+// two disagree, one of them is wrong. Rates, which are a matter of time, are
+// left out.
 
 namespace pxegate::testing::model {
 
-enum class Why { kRule, kUnknown, kForeignHardware, kNoClientId, kMalformed };
+using View = std::span<const std::uint8_t>;
+// An IPv4 address as ::ffff:a.b.c.d.
+using Ip = std::array<std::uint8_t, 16>;
+
+enum class Why {
+  kRule,
+  kUnknown,
+  kForeignHardware,
+  kNoClientId,
+  kMalformed,
+  kScope,
+  kStale,
+  kDiscovery
+};
 
 // Hardware type and address of those clients that a rule can name.
 struct Identity {
@@ -24,21 +39,42 @@ struct Identity {
   auto operator<=>(const Identity&) const = default;
 };
 
+struct Network {
+  Ip address{};
+  unsigned prefix_length = 0;
+};
+
 struct Policy {
   std::map<Identity, bool> allowed;  // by rule
   bool unknown_allowed = false;
+  bool network_boot_only = false;  // `scope` is pxe
+  // Where the lease has run out, and that matters: whether all may pass.
+  std::optional<bool> stale;
+  // Where set, through which relays unknown machines may come.
+  std::optional<std::vector<Network>> discovery_relays;
 };
 
-// What the filter may remember of a request.
-struct Request {
-  std::optional<Identity> identity;
+// The key that a client is filed under.
+struct FiledUnder {
   std::uint8_t htype = 0;
   std::uint8_t hlen = 0;
-  std::vector<std::uint8_t> chaddr;  // 16 bytes
-  std::uint32_t giaddr = 0;          // host order
+  std::vector<std::uint8_t> octets;  // at most eight
+};
+
+// What there is in a request.
+struct Request {
+  std::optional<Identity> identity;
+  Why nameless = Why::kUnknown;  // where it has no identity
+  // Who else it may be in truth.
+  std::vector<Identity> other_addresses;
+  bool network_boot = false;
+  // What the filter may remember of it.
+  FiledUnder filed_under;
+  Ip relay{};  // zero: none
   std::vector<std::uint16_t> vlans;
   std::optional<std::uint8_t> message_type;
   std::optional<std::uint16_t> arch;
+  std::uint8_t ip_version = 0;
 };
 
 struct Judgement {
@@ -47,7 +83,7 @@ struct Judgement {
   std::optional<Request> request;  // where there is one to remember
 };
 
-Judgement judge(std::span<const std::uint8_t> frame, const Policy& policy);
+Judgement judge(View frame, const Policy& policy);
 
 }  // namespace pxegate::testing::model
 

@@ -69,8 +69,8 @@ static void read_dhcpv4(struct frame* frame, const struct pxe_frame* found,
   }
   out->message_type = options.message_type;
   out->arch = options.arch;
-  out->network_boot =
-      !options.complete || options.network_boot || found->proxy_dhcp;
+  out->network_boot = !options.complete || !options.message_type ||
+                      options.network_boot || found->proxy_dhcp;
   out->reason = pxe_client_address(&bootp, &options, &out->addr);
 }
 

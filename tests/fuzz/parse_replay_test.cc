@@ -10,6 +10,7 @@
 
 #include "controller/base/fd.h"
 #include "tests/support/packet_generator.h"
+#include "tests/support/packet_shapes.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
                                       std::size_t size);
@@ -38,6 +39,17 @@ TEST(ParseGenerated, AgreesWithTheModel) {
     const Bytes frame = generator.next();
     EXPECT_EQ(LLVMFuzzerTestOneInput(frame.data(), frame.size()), 0);
   }
+}
+
+TEST(ParseEnumerated, AgreesWithTheModel) {
+  std::uint64_t frames = 0;
+  const auto use = [&](const Bytes& frame) {
+    EXPECT_EQ(LLVMFuzzerTestOneInput(frame.data(), frame.size()), 0);
+    ++frames;
+  };
+  for_each_length(valid_shapes(), use);
+  for_each_header(use);
+  EXPECT_GT(frames, 100'000U);
 }
 
 }  // namespace

@@ -41,12 +41,44 @@ std::uint16_t internet_checksum(std::span<const std::uint8_t> bytes) {
 std::uint16_t ether_type(const Layer* inner) {
   if (inner == nullptr) return kEtherIpv4;
   if (const auto* vlan = std::get_if<Vlan>(inner)) return vlan->tag;
-  return kEtherIpv4;
+  return std::holds_alternative<Ipv6>(*inner) ? kEtherIpv6 : kEtherIpv4;
+}
+
+// The same for a header that IPv6 announces.
+std::uint8_t header_type(const Layer* inner) {
+  if (inner == nullptr) return kNoNextHeader;
+  if (const auto* extension = std::get_if<Extension>(inner))
+    return extension->type;
+  if (std::holds_alternative<Fragment>(*inner)) return kFragment;
+  return std::holds_alternative<Udp>(*inner) ? 17 : kNoNextHeader;
+}
+
+void put_option6(Bytes& out, const Option6& option) {
+  put16(out, option.code);
+  put16(out, option.length.value_or(as16(option.value.size())));
+  put(out, option.value);
+}
+
+// RFC 768 and RFC 8200, 8.1.
+std::uint16_t udp_checksum(const Layer& ip, const Bytes& datagram) {
+  Bytes summed;
+  if (const auto* ipv4 = std::get_if<Ipv4>(&ip)) {
+    put32(summed, ipv4->source);
+    put32(summed, ipv4->destination);
+  } else if (const auto* ipv6 = std::get_if<Ipv6>(&ip)) {
+    put(summed, ipv6->source);
+    put(summed, ipv6->destination);
+  }
+  put16(summed, 17);
+  put16(summed, as16(datagram.size()));
+  put(summed, datagram);
+  const std::uint16_t checksum = internet_checksum(summed);
+  return checksum == 0 ? 0xffff : checksum;
 }
 
 // Turns one layer into bytes: its header, and behind it the layers inside.
 struct Serializer {
-  const Layer* outer;
+  const Layer* ip;  // the innermost IP header around it
   const Layer* inner;
   const Bytes& payload;
 
@@ -94,27 +126,58 @@ struct Serializer {
     return out;
   }
 
+  Bytes operator()(const Ipv6& ipv6) const {
+    Bytes out;
+    put8(out, static_cast<std::uint8_t>(ipv6.version << 4 |
+                                        ipv6.traffic_class >> 4));
+    put8(out, static_cast<std::uint8_t>(ipv6.traffic_class << 4));
+    put16(out, 0);  // flow label
+    put16(out, ipv6.payload_length.value_or(as16(payload.size())));
+    put8(out, ipv6.next_header.value_or(header_type(inner)));
+    put8(out, ipv6.hop_limit);
+    put(out, ipv6.source);
+    put(out, ipv6.destination);
+    put(out, payload);
+    return out;
+  }
+
+  Bytes operator()(const Extension& extension) const {
+    // RFC 4302 counts in units of four bytes, less two.
+    const bool four = extension.type == kAuthentication;
+    const std::size_t unit = four ? 4 : 8;
+    const std::size_t units =
+        std::max((2 + extension.data.size() + unit - 1) / unit, 8 / unit);
+    Bytes out;
+    put8(out, extension.next_header.value_or(header_type(inner)));
+    put8(out, extension.length.value_or(
+                  static_cast<std::uint8_t>(four ? units - 2 : units - 1)));
+    put(out, extension.data);
+    out.resize(units * unit);
+    put(out, payload);
+    return out;
+  }
+
+  Bytes operator()(const Fragment& fragment) const {
+    Bytes out;
+    put8(out, fragment.next_header.value_or(header_type(inner)));
+    put8(out, 0);
+    put16(out, static_cast<std::uint16_t>(fragment.offset << 3 |
+                                          (fragment.more ? 1 : 0)));
+    put32(out, fragment.id);
+    put(out, payload);
+    return out;
+  }
+
   Bytes operator()(const Udp& udp) const {
-    const std::uint16_t length = as16(8 + payload.size());
     Bytes out;
     put16(out, udp.source);
     put16(out, udp.destination);
-    put16(out, udp.length.value_or(length));
+    put16(out, udp.length.value_or(as16(8 + payload.size())));
     put16(out, 0);
     put(out, payload);
-    std::uint16_t checksum = 0;  // RFC 768: none
-    if (udp.checksum) {
-      checksum = *udp.checksum;
-    } else if (const auto* ipv4 = outer ? std::get_if<Ipv4>(outer) : nullptr) {
-      Bytes summed;
-      put32(summed, ipv4->source);
-      put32(summed, ipv4->destination);
-      put16(summed, 17);
-      put16(summed, length);
-      put(summed, out);
-      checksum = internet_checksum(summed);
-      if (checksum == 0) checksum = 0xffff;
-    }
+    const std::uint16_t checksum = udp.checksum    ? *udp.checksum
+                                   : ip != nullptr ? udp_checksum(*ip, out)
+                                                   : std::uint16_t{0};
     out[6] = static_cast<std::uint8_t>(checksum >> 8);
     out[7] = static_cast<std::uint8_t>(checksum);
     return out;
@@ -156,6 +219,26 @@ struct Serializer {
     return out;
   }
 
+  Bytes operator()(const Dhcpv6& dhcp) const {
+    Bytes out;
+    put32(out, std::uint32_t{dhcp.type} << 24 | dhcp.transaction);
+    for (const Option6& option : dhcp.options) put_option6(out, option);
+    put(out, payload);
+    return out;
+  }
+
+  Bytes operator()(const RelayForward& relay) const {
+    Bytes out;
+    put8(out, relay.type);
+    put8(out, relay.hops);
+    put(out, relay.link);
+    put(out, relay.peer);
+    for (const Option6& option : relay.options) put_option6(out, option);
+    if (inner != nullptr) put_option6(out, {9, payload, relay.length});
+    for (const Option6& option : relay.behind) put_option6(out, option);
+    return out;
+  }
+
   Bytes operator()(const Raw& raw) const {
     Bytes out = raw.bytes;
     put(out, payload);
@@ -194,17 +277,80 @@ Option infiniband_client_id(const std::array<std::uint8_t, 8>& guid) {
   return client_id(std::move(id));
 }
 
+Bytes duid_llt(const Bytes& address, std::uint16_t htype) {
+  Bytes duid;
+  put16(duid, 1);
+  put16(duid, htype);
+  put32(duid, 0x2a2b2c2d);  // time
+  put(duid, address);
+  return duid;
+}
+
+Bytes duid_ll(const Bytes& address, std::uint16_t htype) {
+  Bytes duid;
+  put16(duid, 3);
+  put16(duid, htype);
+  put(duid, address);
+  return duid;
+}
+
+Bytes duid_uuid() {
+  Bytes duid;
+  put16(duid, 4);
+  duid.resize(2 + 16, 0xab);
+  return duid;
+}
+
+Option6 client_id6(Bytes duid) { return {1, std::move(duid)}; }
+
+Option6 client_arch6(std::uint16_t arch) {
+  Option6 option{61};
+  put16(option.value, arch);
+  return option;
+}
+
+Option6 vendor_class6(std::string_view text) {
+  Option6 option{16};
+  put32(option.value, 343);  // Intel, which specified PXE
+  put16(option.value, as16(text.size()));
+  put(option.value, text);
+  return option;
+}
+
+Option6 user_class6(const std::vector<std::string_view>& classes) {
+  Option6 option{15};
+  for (const std::string_view text : classes) {
+    put16(option.value, as16(text.size()));
+    put(option.value, text);
+  }
+  return option;
+}
+
+Option6 client_link_layer(const Bytes& address, std::uint16_t htype) {
+  Option6 option{79};
+  put16(option.value, htype);
+  put(option.value, address);
+  return option;
+}
+
 Packet Packet::around(const Packet& inner) && {
   layers_.insert(layers_.end(), inner.layers_.begin(), inner.layers_.end());
   return std::move(*this);
 }
 
 Bytes Packet::bytes() const {
+  std::vector<const Layer*> ips;  // around each layer
+  const Layer* ip = nullptr;
+  for (const Layer& layer : layers_) {
+    ips.push_back(ip);
+    if (std::holds_alternative<Ipv4>(layer) ||
+        std::holds_alternative<Ipv6>(layer))
+      ip = &layer;
+  }
   Bytes out;
   for (std::size_t i = layers_.size(); i-- > 0;) {
-    const Layer* outer = i > 0 ? &layers_[i - 1] : nullptr;
     const Layer* inner = i + 1 < layers_.size() ? &layers_[i + 1] : nullptr;
-    out = std::visit(Serializer{outer, inner, out}, layers_[i]);
+    out = std::visit(Serializer{ips[i], inner, out}, layers_[i]);
   }
   for (const Layer& layer : layers_) {
     if (const auto* cut = std::get_if<Truncate>(&layer))
