@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
 #include <ostream>
 #include <set>
 
@@ -17,14 +16,6 @@ namespace pxegate::testing {
 void PrintTo(const Row& row, std::ostream* out) { *out << row.name; }
 
 namespace {
-
-std::uint64_t monotonic_ns() {
-  timespec now{};
-  // The program's clock: it stands still between ticks.
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-         static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 class PxeFilterRow : public BpfTest, public ::testing::WithParamInterface<Row> {
  protected:

@@ -6,11 +6,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <gtest/gtest.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <iostream>
-#include <thread>
 
 #include "tests/bpf/bpf_fixture.h"
 #include "tests/bpf/rows.h"
@@ -30,10 +28,6 @@ class PxeProgramTest : public BpfTest {
     const auto run = program().run(packet.bytes());
     EXPECT_TRUE(run) << run.error().message();
     return run ? run->action : std::uint32_t{XDP_ABORTED};
-  }
-
-  std::uint64_t count(std::uint32_t verdict, std::uint32_t reason) {
-    return program().counters()[counter_index(verdict, reason)];
   }
 };
 
@@ -229,20 +223,6 @@ TEST_F(PxeProgramTest, MoreClientsAndRelaysThanItRemembersChangeNoVerdict) {
   ASSERT_TRUE(run) << run.error().message();
   EXPECT_EQ(run->action, static_cast<std::uint32_t>(XDP_PASS));
   EXPECT_TRUE(program().client(ethernet_addr(kClientMac)));
-}
-
-// Runs `body` on one CPU; false where this process may not.
-template <typename Body>
-bool on_cpu(std::size_t cpu, Body body) {
-  bool pinned = false;
-  std::thread([&] {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(cpu, &set);
-    pinned = sched_setaffinity(0, sizeof(set), &set) == 0;
-    if (pinned) body();
-  }).join();
-  return pinned;
 }
 
 TEST_F(PxeProgramTest, CountsOnEachCpuAndTheSumIsRight) {

@@ -7,8 +7,10 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <string>
 
 #include "tests/support/packet_generator.h"
+#include "tests/support/packet_shapes.h"
 
 int main(int argc, char** argv) {
   if (argc != 2) {
@@ -16,17 +18,22 @@ int main(int argc, char** argv) {
     return 2;
   }
   const std::filesystem::path directory(argv[1]);
-  pxegate::testing::PacketGenerator generator(1);
-  for (int i = 0; i < 2000; ++i) {
-    const pxegate::testing::Bytes frame = generator.next();
-    std::ofstream file(directory / ("seed" + std::to_string(i)),
+  int number = 0;
+  bool written = true;
+  const auto write = [&](const pxegate::testing::Bytes& frame) {
+    std::ofstream file(directory / ("seed" + std::to_string(number++)),
                        std::ios::binary);
     file.write(reinterpret_cast<const char*>(frame.data()),
                static_cast<std::streamsize>(frame.size()));
-    if (!file.flush()) {
-      std::perror(argv[1]);
-      return 1;
-    }
+    if (!file.flush()) written = false;
+  };
+  for (const auto& shape : pxegate::testing::valid_shapes())
+    write(shape.bytes());
+  pxegate::testing::PacketGenerator generator(1);
+  for (int i = 0; i < 10'000 && written; ++i) write(generator.next());
+  if (!written) {
+    std::perror(argv[1]);
+    return 1;
   }
   return 0;
 }
