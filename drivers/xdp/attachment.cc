@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <linux/if_link.h>
 #include <net/if.h>
 
@@ -68,6 +69,14 @@ std::optional<std::uint32_t> holding_link(unsigned ifindex,
 
 Error occupied(const std::string& interface, unsigned ifindex,
                const Occupant& occupant) {
+  if (query_dispatcher(ifindex)) {
+    return Error(
+        fmt::format("interface {} already runs libxdp's dispatcher with other "
+                    "XDP programs (`xdp-loader status {}` lists them); [xdp] "
+                    "attach = dispatcher shares it with them",
+                    interface, interface),
+        ErrorCode::kConflict);
+  }
   const auto link = holding_link(ifindex, occupant);
   const std::string removal =
       link ? fmt::format(
@@ -142,13 +151,15 @@ Result<> Attachment::check_free() const {
   if (ifindex == 0) return {};
   const auto occupant = query_occupant(ifindex);
   if (!occupant || ours()) return {};
+  if (attach_ == XdpAttach::kDispatcher && query_dispatcher(ifindex)) return {};
   return fail(occupied(interface_, ifindex, *occupant));
 }
 
 bool Attachment::ours() const {
   const unsigned ifindex = ::if_nametoindex(interface_.c_str());
   if (ifindex == 0) return false;
-  return (link_ && holds(link_.get(), ifindex)) || find_pinned(ifindex);
+  return (link_ && holds(link_.get(), ifindex)) || find_pinned(ifindex) ||
+         slot_.holds(ifindex);
 }
 
 void Attachment::adopt() {
@@ -167,6 +178,15 @@ Result<std::string> Attachment::ensure(int prog_fd, std::uint32_t prog_id,
                 ErrorCode::kNotFound);
   }
   adopt(ifindex);
+  if (attach_ == XdpAttach::kDispatcher || (!link_ && slot_.holds(ifindex))) {
+    return ensure_dispatched(prog_fd, prog_id, ifindex, mode);
+  }
+  return ensure_link(prog_fd, prog_id, ifindex, mode);
+}
+
+Result<std::string> Attachment::ensure_link(int prog_fd, std::uint32_t prog_id,
+                                            unsigned ifindex,
+                                            XdpAttachMode mode) {
   std::string repaired;
   if (link_) {
     const auto occupant = query_occupant(ifindex);
@@ -195,8 +215,10 @@ Result<std::string> Attachment::ensure(int prog_fd, std::uint32_t prog_id,
     }
   }
   if (!pinned()) {
+    if (auto done = take_pin(); !done) return fail(done.error());
+  }
+  if (!pinned()) {
     if (auto done = pin(); !done) return fail(done.error());
-    if (auto done = remove_other_pins(); !done) return fail(done.error());
     if (was_active_ && repaired.empty()) {
       repaired = fmt::format("the pin of interface {} was gone", interface_);
     }
@@ -205,12 +227,105 @@ Result<std::string> Attachment::ensure(int prog_fd, std::uint32_t prog_id,
   return repaired;
 }
 
+Result<std::string> Attachment::ensure_dispatched(int prog_fd,
+                                                  std::uint32_t prog_id,
+                                                  unsigned ifindex,
+                                                  XdpAttachMode mode) {
+  if (link_) return enter_dispatcher(prog_fd, prog_id, ifindex, mode);
+  const auto occupant = query_occupant(ifindex);
+  if (occupant && !query_dispatcher(ifindex)) {
+    return fail(occupied(interface_, ifindex, *occupant));
+  }
+  if (auto done = slot_.prepare(prog_fd, prog_id); !done) {
+    return fail(done.error());
+  }
+  if (attach_ == XdpAttach::kExclusive && !stays_) {
+    const auto others = slot_.neighbours(ifindex);
+    if (others.empty()) return leave_dispatcher(prog_fd, ifindex, mode);
+    refuse(
+        fmt::format("interface {} also runs {}: staying in libxdp's "
+                    "dispatcher until that is unloaded",
+                    interface_, fmt::join(others, ", ")));
+  }
+  return ensure_slot(ifindex, mode);
+}
+
+Result<std::string> Attachment::ensure_slot(unsigned ifindex,
+                                            XdpAttachMode mode) {
+  std::string repaired;
+  auto called = slot_.ensure(ifindex, mode);
+  if (!called) return fail(called.error());
+  if (!*called && was_active_) {
+    repaired = fmt::format("interface {} was no longer filtered", interface_);
+  }
+  auto pinned = slot_.ensure_pinned(ifindex);
+  if (!pinned) return fail(pinned.error());
+  if (*pinned && was_active_ && repaired.empty()) {
+    repaired = fmt::format("the pin of interface {} was gone", interface_);
+  }
+  was_active_ = true;
+  return repaired;
+}
+
+// A link cannot be replaced by a dispatcher nor the other way round, since
+// libxdp attaches without one: there is a moment with neither. All that can
+// fail before it is tried before it.
+Result<std::string> Attachment::enter_dispatcher(int prog_fd,
+                                                 std::uint32_t prog_id,
+                                                 unsigned ifindex,
+                                                 XdpAttachMode mode) {
+  if (stays_) return ensure_link(prog_fd, prog_id, ifindex, mode);
+  if (auto ready = slot_.prepare(prog_fd, prog_id); !ready) {
+    stays_ = true;
+    refuse(fmt::format("{}; staying without libxdp's dispatcher",
+                       ready.error().message()));
+    return ensure_link(prog_fd, prog_id, ifindex, mode);
+  }
+  log::warning(
+      "interface {}: changing to libxdp's dispatcher; it is unfiltered for a "
+      "moment",
+      interface_);
+  if (auto detached = detach_link(); !detached) return fail(detached.error());
+  auto done = ensure_slot(ifindex, mode);
+  if (done) return std::string();
+  stays_ = true;
+  refuse(fmt::format("{}; staying without libxdp's dispatcher",
+                     done.error().message()));
+  return ensure_link(prog_fd, prog_id, ifindex, mode);
+}
+
+Result<std::string> Attachment::leave_dispatcher(int prog_fd, unsigned ifindex,
+                                                 XdpAttachMode mode) {
+  log::warning(
+      "interface {}: leaving libxdp's dispatcher; it is unfiltered for a "
+      "moment",
+      interface_);
+  if (auto removed = slot_.remove(); !removed) return fail(removed.error());
+  auto created = create(prog_fd, ifindex, mode);
+  if (created) created = pin();
+  if (!created) {
+    stays_ = true;
+    refuse(fmt::format("{}; staying in libxdp's dispatcher",
+                       created.error().message()));
+    return ensure_slot(ifindex, mode);
+  }
+  attach_refused_.clear();
+  slot_.forget();
+  was_active_ = true;
+  return std::string();
+}
+
+void Attachment::refuse(std::string why) {
+  if (why != attach_refused_) log::error("{}", why);
+  attach_refused_ = std::move(why);
+}
+
 Result<std::string> Attachment::change_mode(int prog_fd, unsigned ifindex,
                                             XdpAttachMode mode,
                                             const Occupant& occupant) {
   log::warning("interface {}: leaving {} mode; it is unfiltered for a moment",
                interface_, occupant.mode);
-  if (auto detached = detach(); !detached) return fail(detached.error());
+  if (auto detached = detach_link(); !detached) return fail(detached.error());
   auto created = create(prog_fd, ifindex, mode);
   if (!created) {
     // Better filtered in the wrong mode than not at all.
@@ -244,8 +359,10 @@ UniqueFd Attachment::find_pinned(unsigned ifindex) const {
   return UniqueFd();
 }
 
-// Those of the same link under other names; it stays attached.
-Result<> Attachment::remove_other_pins() const {
+// The link of an interface that was renamed is pinned under the old name. The
+// pin that was here may be another interface's, with which it swaps names: it
+// must not go, even if no interface has its name just now.
+Result<> Attachment::take_pin() const {
   const auto own = link_info(link_.get());
   for (const std::string& name : pins_->pinned_interfaces()) {
     const std::string path = pins_->link_path(name);
@@ -254,7 +371,7 @@ Result<> Attachment::remove_other_pins() const {
     const auto info = there ? link_info(there.get()) : std::nullopt;
     if (!info || info->id != own->id) continue;
     log::info("interface {} was called {}", interface_, name);
-    if (auto removed = remove_pin(path); !removed) return removed;
+    return move_pin(path, pin_);
   }
   return {};
 }
@@ -308,7 +425,20 @@ bool Attachment::pinned() const {
 
 Result<> Attachment::detach() {
   const UniqueFd pinned(::bpf_obj_get(pin_.c_str()));
-  if (pinned && !link_info(pinned.get())) return fail(not_ours(pin_));
+  const bool extension = pinned && is_extension_link(pinned.get());
+  if (pinned && !extension && !link_info(pinned.get())) {
+    return fail(not_ours(pin_));
+  }
+  const unsigned ifindex = ::if_nametoindex(interface_.c_str());
+  if (extension || slot_.held() || (ifindex != 0 && slot_.holds(ifindex))) {
+    if (auto removed = slot_.remove(); !removed) return removed;
+    slot_.forget();
+  }
+  return detach_link();
+}
+
+Result<> Attachment::detach_link() {
+  const UniqueFd pinned(::bpf_obj_get(pin_.c_str()));
   Result<> detached;
   for (const int fd : {link_.get(), pinned.get()}) {
     // ENOLINK, also from a link whose interface is gone: already detached.
@@ -323,16 +453,31 @@ Result<> Attachment::detach() {
   return remove_pin(pin_);
 }
 
-bool Attachment::active() const {
+bool Attachment::held() const {
+  const unsigned ifindex = ::if_nametoindex(interface_.c_str());
+  return link_ || slot_.held() || (ifindex != 0 && slot_.holds(ifindex));
+}
+
+const std::string& Attachment::mode_refused() const {
+  if (!attach_refused_.empty()) return attach_refused_;
+  return mode_refused_.empty() ? slot_.mode_refused() : mode_refused_;
+}
+
+bool Attachment::linked(unsigned ifindex) const {
   const UniqueFd there(link_ ? -1 : ::bpf_obj_get(pin_.c_str()));
   const int fd = link_ ? link_.get() : there.get();
+  return fd >= 0 && holds(fd, ifindex);
+}
+
+bool Attachment::active() const {
   const unsigned ifindex = ::if_nametoindex(interface_.c_str());
-  return fd >= 0 && ifindex != 0 && holds(fd, ifindex);
+  return ifindex != 0 && (linked(ifindex) || slot_.holds(ifindex));
 }
 
 std::string Attachment::mode() const {
   const unsigned ifindex = ::if_nametoindex(interface_.c_str());
-  if (!active()) return {};
+  if (ifindex == 0) return {};
+  if (!linked(ifindex)) return slot_.mode(ifindex);
   const auto occupant = query_occupant(ifindex);
   return occupant ? occupant->mode : std::string();
 }

@@ -358,4 +358,12 @@ Result<> remove_pin(const std::string& path) {
   return fail_errno("cannot remove the pin " + path, errno);
 }
 
+Result<> move_pin(const std::string& from, const std::string& to) {
+  const unsigned flags = ::access(to.c_str(), F_OK) == 0 ? RENAME_EXCHANGE : 0;
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), flags) != 0) {
+    return fail_errno(fmt::format("cannot move {} to {}", from, to), errno);
+  }
+  return {};
+}
+
 }  // namespace pxegate

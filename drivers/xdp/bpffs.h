@@ -86,6 +86,9 @@ Error not_ours(const std::string& path);
 // Unlinks a pin; a missing one is no error.
 Result<> remove_pin(const std::string& path);
 
+// Moves a pin; what was at `to` is at `from` then. At one go.
+Result<> move_pin(const std::string& from, const std::string& to);
+
 }  // namespace pxegate
 
 #endif  // PXEGATE_DRIVERS_XDP_BPFFS_H_

@@ -27,7 +27,7 @@ class XdpDriver final : public FilterDriver {
   explicit XdpDriver(XdpOptions options)
       : options_(std::move(options)), pins_(options_.pin_path) {
     for (const std::string& interface : options_.interfaces) {
-      attachments_.emplace_back(interface, pins_);
+      attachments_.emplace_back(interface, pins_, options_.attach);
     }
     auto watch = LinkWatch::make(options_.interfaces);
     if (watch) {

@@ -120,7 +120,7 @@ Result<> FrameSocket::send(const Bytes& frame) const {
 std::optional<Bytes> FrameSocket::receive(
     steady_clock::time_point deadline) const {
   for (;;) {
-    Bytes frame(2048);
+    Bytes frame(9216);  // MTU 9000 and its headers
     sockaddr_ll from{};
     socklen_t from_size = sizeof(from);
     const ssize_t size =
