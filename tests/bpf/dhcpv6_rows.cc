@@ -6,8 +6,6 @@ namespace {
 
 // Says nothing of an Ethernet address.
 constexpr Ip6 kNamelessPeer = ip6({0xfe80, 0, 0, 0, 1, 2, 3, 4});
-constexpr std::array<std::uint8_t, 8> kOtherGuid{0x00, 0x02, 0xc9, 0x03,
-                                                 0x00, 0x11, 0x22, 0x33};
 
 const Bytes kMac = as_bytes(kClientMac);
 const Bytes kOther = as_bytes(kOtherMac);
