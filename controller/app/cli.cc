@@ -15,9 +15,12 @@
 
 #include "controller/app/control_api.h"
 #include "controller/app/control_client.h"
+#include "controller/app/events_command.h"
 #include "controller/app/json.h"
 #include "controller/app/text_table.h"
+#include "controller/base/ip_network.h"
 #include "controller/base/mac_address.h"
+#include "controller/base/text.h"
 
 namespace pxegate {
 namespace {
@@ -32,6 +35,9 @@ struct Arguments {
   std::string config_dir;
   bool json = false;
   bool watch = false;
+  bool follow = false;
+  bool denied = false;
+  std::string relay;
   std::string address;
   std::string driver;
   long long sync_timeout = kDefaultSyncTimeout.count();
@@ -92,6 +98,38 @@ class Session {
     if (arguments_.watch) return watch_clients();
     return show(clients_document(),
                 [](const Json& json) { return clients_view(json); });
+  }
+
+  int events() {
+    EventFilter filter;
+    filter.denied = arguments_.denied;
+    if (!arguments_.address.empty()) {
+      const auto address = HardwareAddress::parse(arguments_.address);
+      if (!address) return failed(address.error().within("--mac"), kExitUsage);
+      filter.address = *address;
+    }
+    if (!arguments_.relay.empty()) {
+      const auto relay = IpNetwork::parse(arguments_.relay);
+      if (!relay || relay->prefix_length != 128 ||
+          arguments_.relay.find('/') != std::string::npos) {
+        return failed(
+            Error("--relay: " + pxegate::quoted(arguments_.relay) + " is no IP address"),
+            kExitUsage);
+      }
+      filter.relay = ip_to_string(relay->address);
+    }
+    load_leniently();
+    EventsCommand command(
+        {.client = client(),
+         .offline = [this] { return hooks_.offline_backend(loaded_.config); },
+         .stop = hooks_.stop_signals(),
+         .emit = [this](const std::string& text) { return emit(text); },
+         .reader_left = [this] { return !out_; },
+         .complain = [this](const std::string& text) { complain(text); }},
+        {.follow = arguments_.follow,
+         .json = arguments_.json,
+         .filter = std::move(filter)});
+    return command.run() ? kExitSuccess : kExitFailure;
   }
 
   int sync() {
@@ -522,6 +560,19 @@ constexpr CommandText kClients = {
     "  pxegate clients --watch\n"
     "  pxegate clients --json | jq '.clients[] | select(.verdict == "
     "\"deny\")'"};
+constexpr CommandText kEvents = {
+    "events", "Show each verdict as it falls",
+    "DHCP requests one a line, oldest first: when, on which interface and\n"
+    "VLAN, whose, through which relay, what was asked, the client's\n"
+    "architecture, the verdict and its reason. Without --follow: those that "
+    "the\n"
+    "controller remembers. While no controller runs they are taken from the\n"
+    "filter itself, which hands out each of them once.\n\n"
+    "In a flood the filter reports some of the verdicts only; a line says how\n"
+    "many are missing. `pxegate clients` counts all of them.\n\n"
+    "Examples:\n"
+    "  pxegate events --follow --denied\n"
+    "  pxegate events --follow --json | jq -r .address"};
 constexpr CommandText kSync = {
     "sync", "Sync with Ironic now, and wait",
     "Asks the running controller to list everything from Ironic and enforce\n"
@@ -598,6 +649,20 @@ class Grammar {
     clients->add_flag("--watch", arguments_.watch,
                       "Refresh every second until Ctrl-C");
     add_json(clients);
+    CLI::App* events = add(app_, kEvents, &Session::events);
+    events->add_flag("-f,--follow", arguments_.follow,
+                     "Go on until Ctrl-C, through restarts of the controller");
+    events->add_flag("--denied", arguments_.denied,
+                     "Only requests that were denied");
+    events
+        ->add_option("--mac", arguments_.address,
+                     "Only requests of this hardware address")
+        ->type_name("MAC");
+    events
+        ->add_option("--relay", arguments_.relay,
+                     "Only requests through the relay of this address")
+        ->type_name("IP");
+    add_json(events);
     CLI::App* sync = add(app_, kSync, &Session::sync);
     sync->add_option("--timeout", arguments_.sync_timeout,
                      "Seconds to wait for the result")

@@ -7,6 +7,7 @@
 #include <iosfwd>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "controller/app/control_backend.h"
@@ -49,6 +50,9 @@ struct CliHooks {
   // Waits before the next refresh; false when the user wants to stop. May
   // return early when the terminal was resized.
   std::function<bool(std::chrono::milliseconds)> pause;
+  // From the first call on what ends a command by Ctrl-C, SIGTERM or SIGHUP
+  // requests a stop instead.
+  std::function<std::stop_token()> stop_signals;
   // The terminal that `out` is; nullopt where it is none.
   std::function<std::optional<TerminalSize>()> terminal;
   std::shared_ptr<const Clock> clock;

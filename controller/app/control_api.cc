@@ -24,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/app/event_view.h"
 #include "controller/app/json.h"
 #include "controller/app/listen_socket.h"
 #include "controller/base/fd.h"
@@ -37,11 +38,18 @@ namespace {
 using std::chrono::milliseconds;
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-constexpr unsigned kUnixThreads = 6;
+constexpr unsigned kUnixThreads = 8;
 constexpr unsigned kTcpThreads = 2;
 // Syncs that may wait at the same time, so that some thread is always free to
 // answer `status`.
 constexpr int kMaxWaitingSyncs = 3;
+// The same for those who wait for events.
+constexpr int kMaxUnixFollowers = 4;
+constexpr int kMaxTcpFollowers = 1;
+static_assert(kMaxWaitingSyncs + kMaxUnixFollowers < kUnixThreads);
+static_assert(kMaxTcpFollowers < kTcpThreads);
+// When those ask again for whom there is no room to wait.
+constexpr milliseconds kFollowerPause{500};
 // Request line and headers together; bodies are not read at all.
 constexpr std::size_t kMaxRequestBytes = std::size_t{16} << 10;
 constexpr std::size_t kMaxDrainedBytes = std::size_t{64} << 10;
@@ -209,21 +217,39 @@ void answer_error(httplib::Response& response, int status, std::string message,
   answer_error(response, status, Error(std::move(message), code));
 }
 
-Result<milliseconds> parse_timeout(const httplib::Request& request) {
-  if (!request.has_param("timeout")) return kDefaultSyncTimeout;
-  const std::string text = request.get_param_value("timeout");
-  unsigned value = 0;
+// The parameter as a whole number in [min, max]; `otherwise` without it.
+Result<std::uint64_t> parse_number(const httplib::Request& request,
+                                   const char* name, std::uint64_t min,
+                                   std::uint64_t max, std::uint64_t otherwise) {
+  if (!request.has_param(name)) return otherwise;
+  const std::string text = request.get_param_value(name);
+  std::uint64_t value = 0;
   const auto [end, error] =
       std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 1 ||
-      value > kMaxSyncTimeout.count()) {
-    return fail(fmt::format("timeout = {}: must be a whole number of seconds "
-                            "from 1 to {}",
-                            pxegate::quoted(text), kMaxSyncTimeout.count()),
+  if (error != std::errc() || end != text.data() + text.size() || value < min ||
+      value > max) {
+    return fail(fmt::format("{} = {}: must be a whole number from {} to {}",
+                            name, pxegate::quoted(text), min, max),
                 ErrorCode::kInvalid);
   }
-  return std::chrono::seconds(value);
+  return value;
 }
+
+// One of a limited number of places, while it lives.
+class Place {
+ public:
+  Place(std::atomic<int>& taken, int limit) : taken_(taken) {
+    free_ = taken_.fetch_add(1) < limit;
+  }
+  ~Place() { taken_.fetch_sub(1); }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+  explicit operator bool() const { return free_; }
+
+ private:
+  std::atomic<int>& taken_;
+  bool free_ = false;
+};
 
 int sync_error_status(const Error& error, bool timed_out) {
   if (timed_out && error.code() == ErrorCode::kUnavailable) return 504;
@@ -241,7 +267,10 @@ int sync_error_status(const Error& error, bool timed_out) {
 class Endpoints {
  public:
   Endpoints(ControlBackend& backend, const Clock& clock, bool read_only)
-      : backend_(backend), clock_(clock), read_only_(read_only) {}
+      : backend_(backend),
+        clock_(clock),
+        read_only_(read_only),
+        max_followers_(read_only ? kMaxTcpFollowers : kMaxUnixFollowers) {}
 
   void dispatch(const httplib::Request& request, httplib::Response& response) {
     const auto route = std::ranges::find(
@@ -279,7 +308,7 @@ class Endpoints {
     std::string_view method;
     Handler handler;
   };
-  static const Route kRoutes[5];
+  static const Route kRoutes[6];
 
   void status(const httplib::Request&, httplib::Response& response) {
     answer(response, 200,
@@ -321,19 +350,51 @@ class Endpoints {
                         now(clock_)));
   }
 
+  void events(const httplib::Request& request, httplib::Response& response) {
+    const auto after = parse_number(request, "after", 0, UINT64_MAX, 0);
+    if (!after) return answer_error(response, 400, after.error());
+    const auto wait =
+        parse_number(request, "wait", 0,
+                     static_cast<std::uint64_t>(kMaxEventWait.count()), 0);
+    if (!wait) return answer_error(response, 400, wait.error());
+    EventQuery query{*after, request.get_param_value("run"),
+                     std::chrono::seconds(*wait)};
+    Result<EventPage> page;
+    milliseconds try_after{0};
+    if (*wait == 0) {
+      page = backend_.events(query);
+    } else if (const Place place(followers_, max_followers_); place) {
+      page = backend_.events(query);
+    } else {
+      query.wait = milliseconds(0);
+      page = backend_.events(query);
+      if (page && page->events.empty()) try_after = kFollowerPause;
+    }
+    if (!page) {
+      return answer_error(response, 500,
+                          page.error().within("cannot read the filter"));
+    }
+    answer(response, 200,
+           events_json(*page, *backend_.policy().inventory, Origin::kController,
+                       try_after));
+  }
+
   void sync(const httplib::Request& request, httplib::Response& response) {
-    const Result<milliseconds> timeout = parse_timeout(request);
-    if (!timeout) return answer_error(response, 400, timeout.error());
-    if (waiting_syncs_.fetch_add(1) >= kMaxWaitingSyncs) {
-      waiting_syncs_.fetch_sub(1);
+    const auto seconds =
+        parse_number(request, "timeout", 1,
+                     static_cast<std::uint64_t>(kMaxSyncTimeout.count()),
+                     static_cast<std::uint64_t>(kDefaultSyncTimeout.count()));
+    if (!seconds) return answer_error(response, 400, seconds.error());
+    const milliseconds timeout = std::chrono::seconds(*seconds);
+    const Place place(waiting_syncs_, kMaxWaitingSyncs);
+    if (!place) {
       return answer_error(response, 503,
                           "enough syncs are waiting already: try again when "
                           "they are done",
                           ErrorCode::kUnavailable);
     }
-    const Monotonic deadline = clock_.now() + *timeout;
-    const Result<SyncOutcome> outcome = backend_.sync(*timeout);
-    waiting_syncs_.fetch_sub(1);
+    const Monotonic deadline = clock_.now() + timeout;
+    const Result<SyncOutcome> outcome = backend_.sync(timeout);
     if (outcome) return answer(response, 200, sync_json(*outcome));
     answer_error(response,
                  sync_error_status(outcome.error(), clock_.now() >= deadline),
@@ -351,13 +412,16 @@ class Endpoints {
   ControlBackend& backend_;
   const Clock& clock_;
   const bool read_only_;
+  const int max_followers_;
   std::atomic<int> waiting_syncs_ = 0;
+  std::atomic<int> followers_ = 0;
 };
 
-const Endpoints::Route Endpoints::kRoutes[5] = {
+const Endpoints::Route Endpoints::kRoutes[6] = {
     {"/v1/status", "GET", &Endpoints::status},
     {"/v1/policy", "GET", &Endpoints::policy},
     {"/v1/clients", "GET", &Endpoints::clients},
+    {"/v1/events", "GET", &Endpoints::events},
     {"/v1/sync", "POST", &Endpoints::sync},
     {"/v1/teardown", "POST", &Endpoints::tear_down},
 };

@@ -17,6 +17,7 @@ namespace pxegate {
 // say, and at most.
 inline constexpr std::chrono::seconds kDefaultSyncTimeout{60};
 inline constexpr std::chrono::seconds kMaxSyncTimeout{600};
+inline constexpr std::chrono::seconds kMaxEventWait{30};
 
 struct ControlApiOptions {
   // Where the Unix socket is made; its directory is created if missing.
@@ -32,11 +33,16 @@ struct ControlApiOptions {
 //   GET  /v1/policy                what is enforced, every entry
 //   GET  /v1/policy?address=MAC    ... for one address, with the reason
 //   GET  /v1/clients               clients, relays and counters of the filter
+//   GET  /v1/events[?after=SEQUENCE][&run=RUN][&wait=SECONDS]
+//                                  verdicts as they fell, after that one; waits
+//                                  for some where there are none
 //   POST /v1/sync[?timeout=SECONDS]
 //                                  sync now, answer when done
 //   POST /v1/teardown              remove the filter, end the controller
 //
-// The documents are described in json.h. A failure is {"error": {"code",
+// The documents are described in json.h and event_view.h. Any number may follow
+// the events: where enough of them wait already, the answer comes at once and
+// says when to ask again. A failure is {"error": {"code",
 // "message"}}: 400 for a wrong parameter, 403 for a POST over TCP, 404, 405,
 // 500 where the filter could not be read; of a sync 504 when it takes longer
 // than asked for, 503 when the controller is stopping, busy or cannot reach
@@ -64,7 +70,7 @@ class ControlApi {
 
   // Ends listening, lets answers under way finish and joins all threads;
   // removes the socket. A backend that is stopped first ends its sync()
-  // calls, so call this afterwards. Idempotent.
+  // and events() calls, so call this afterwards. Idempotent.
   void stop();
 
   // The TCP port in use, 0 without TCP: for `listen` with port 0.

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/app/events.h"
 #include "controller/base/clock.h"
 #include "controller/base/result.h"
 #include "controller/core/policy.h"
@@ -43,6 +44,7 @@ struct ControllerStatus {
   std::optional<WallTime> last_full_sync;  // complete list read, enforced
   std::optional<WallTime> last_poll;       // node states read, enforced
   std::optional<WallTime> last_change;     // the policy last changed
+  std::optional<WallTime> last_renewal;    // of the driver's lease
   std::chrono::milliseconds full_sync_took{0};
   std::chrono::seconds full_sync_every{0};  // sync_period, stretched
   std::chrono::seconds poll_interval{0};
@@ -66,8 +68,9 @@ struct ControllerStatus {
 
   // Exit status 0 of `pxegate status`.
   bool healthy() const {
+    const bool expired = driver.lease && driver.lease->expired;
     return synced && !stale && state == FilterState::kInitialized &&
-           driver.healthy;
+           driver.healthy && !expired;
   }
 };
 
@@ -85,8 +88,8 @@ struct SyncOutcome {
   std::chrono::milliseconds took{0};
 };
 
-// What the control API asks of the controller. Thread-safe; only sync() and
-// tear_down() block.
+// What the control API asks of the controller. Thread-safe; only sync(),
+// events() and tear_down() block.
 class ControlBackend {
  public:
   virtual ~ControlBackend() = default;
@@ -94,6 +97,10 @@ class ControlBackend {
   virtual ControllerStatus status() const = 0;
   virtual PolicyInForce policy() const = 0;
   virtual Result<Observations> observe() const = 0;
+
+  // The verdicts that fell after the query's; where there are none yet, waits
+  // for some. An empty page when that takes too long, or the controller stops.
+  virtual Result<EventPage> events(const EventQuery& query) = 0;
 
   // Lists everything from Ironic and enforces it, now; returns when that is
   // done or failed. kUnavailable after `timeout`: the sync goes on.

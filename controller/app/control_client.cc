@@ -89,18 +89,20 @@ Result<> ControlClient::probe() const {
 }
 
 Result<std::string> ControlClient::get(const std::string& path_and_query,
-                                       std::chrono::seconds timeout) const {
-  return ask("GET", path_and_query, timeout);
+                                       std::chrono::seconds timeout,
+                                       std::stop_token stop) const {
+  return ask("GET", path_and_query, timeout, stop);
 }
 
 Result<std::string> ControlClient::post(const std::string& path_and_query,
                                         std::chrono::seconds timeout) const {
-  return ask("POST", path_and_query, timeout);
+  return ask("POST", path_and_query, timeout, {});
 }
 
 Result<std::string> ControlClient::ask(const std::string& method,
                                        const std::string& path_and_query,
-                                       std::chrono::seconds timeout) const {
+                                       std::chrono::seconds timeout,
+                                       const std::stop_token& stop) const {
   // httplib does not tell why a connection failed.
   if (auto reachable = probe(); !reachable) return fail(reachable.error());
   try {
@@ -109,8 +111,10 @@ Result<std::string> ControlClient::ask(const std::string& method,
     client.set_connection_timeout(std::chrono::seconds(5));
     client.set_read_timeout(timeout);
     client.set_write_timeout(std::chrono::seconds(5));
+    const std::stop_callback cancel(stop, [&client] { client.stop(); });
     const auto response = method == "GET" ? client.Get(path_and_query)
                                           : client.Post(path_and_query);
+    if (stop.stop_requested()) return fail("stopped", ErrorCode::kCancelled);
     if (!response) {
       return fail(fmt::format("the controller at {} did not answer {} {} "
                               "within {} s: {}; see its log, and restart it "

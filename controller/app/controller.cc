@@ -18,7 +18,9 @@
 #include "controller/app/control_api.h"
 #include "controller/app/drivers.h"
 #include "controller/app/engines.h"
+#include "controller/app/event_log.h"
 #include "controller/app/event_loop.h"
+#include "controller/app/event_tap.h"
 #include "controller/app/leftovers.h"
 #include "controller/app/worker.h"
 #include "controller/base/log.h"
@@ -47,6 +49,7 @@ class Controller final : public ControlBackend {
   Result<Observations> observe() const override {
     return engines_.current()->host->observe();
   }
+  Result<EventPage> events(const EventQuery& query) override;
   Result<SyncOutcome> sync(std::chrono::milliseconds timeout) override {
     return engines_.current()->feed->sync(timeout);
   }
@@ -54,6 +57,7 @@ class Controller final : public ControlBackend {
 
  private:
   Engines::Hooks hooks();
+  EventTap::Hooks tap_hooks();
   Result<std::shared_ptr<Engine>> make_engine(
       const Config& config, std::shared_ptr<const Inventory> adopted,
       std::function<void()> synced);
@@ -69,7 +73,10 @@ class Controller final : public ControlBackend {
   const SystemClock clock_;
   const WallTime started_ = clock_.wall();
   bool torn_down_ = false;
+  EventLog events_{
+      fmt::format("{}-{}", ::getpid(), started_.time_since_epoch().count())};
   Engines engines_;
+  EventTap tap_{events_, clock_, tap_hooks()};
   std::unique_ptr<ControlApi> api_;
   mutable std::mutex mutex_;
   std::unique_ptr<Leftovers> leftovers_;
@@ -97,6 +104,14 @@ Engines::Hooks Controller::hooks() {
           [] {
             notify_service_manager("READY=1\nSTATUS=in step with Ironic");
           }};
+}
+
+EventTap::Hooks Controller::tap_hooks() {
+  return {.watch =
+              [this](int fd, std::function<void()> handler) {
+                return loop_.on_readable(fd, std::move(handler));
+              },
+          .ignore = [this](int fd) { loop_.ignore(fd); }};
 }
 
 Result<std::shared_ptr<Engine>> Controller::make_engine(
@@ -159,9 +174,11 @@ Result<> Controller::install_handlers() {
     return added;
   }
   constexpr std::chrono::milliseconds kTick{500};
-  if (auto added = loop_.every(kTick, [this] { engines_.tick(); }); !added) {
-    return added;
-  }
+  const auto tick = [this] {
+    engines_.tick();
+    tap_.look(engines_.current());
+  };
+  if (auto added = loop_.every(kTick, tick); !added) return added;
   const microseconds watchdog = watchdog_period();
   if (watchdog.count() == 0) return {};
   return loop_.every(watchdog / 3, [this] { feed_watchdog(); });
@@ -225,10 +242,20 @@ void Controller::stop() {
     const std::lock_guard lock(mutex_);
     leftovers_.reset();
   }
+  tap_.look(nullptr);
   engines_.stop_feeds();
+  events_.close();
   if (api_) api_->stop();
   // Last, because its last line tells the operator how to remove the filter.
   if (!torn_down_) engines_.shut_down();
+}
+
+Result<EventPage> Controller::events(const EventQuery& query) {
+  EventPage page = events_.read(query);
+  const auto& host = *engines_.current()->host;
+  page.supported =
+      host.events_fd() != nullptr || host.state() != FilterState::kInitialized;
+  return page;
 }
 
 ControllerStatus Controller::status() const {

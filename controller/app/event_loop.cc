@@ -52,7 +52,9 @@ int call_on_signal(sd_event_source*, const signalfd_siginfo*, void* handler) {
 }
 
 int call_on_io(sd_event_source*, int, std::uint32_t, void* handler) {
-  return call(handler);
+  // A copy: it may ignore() its own descriptor.
+  Handler copy = *static_cast<Handler*>(handler);
+  return call(&copy);
 }
 
 int call_on_time(sd_event_source* source, std::uint64_t, void* data) {

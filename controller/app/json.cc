@@ -112,29 +112,39 @@ Json entry_json(const Policy::Entry& entry, const PolicyInForce& policy) {
           {"node", node_json(node, port)}};
 }
 
+std::string stale_action(const LeaseStatus& lease) {
+  const std::string_view effect = lease.action == "allow"  ? "is allowed"
+                                  : lease.action == "keep" ? "gets what the "
+                                                             "old policy says"
+                                                           : "is denied";
+  return fmt::format("every request {} (stale_action = {})", effect,
+                     lease.action);
+}
+
+// "the policy lease ...".
+std::string lease_meaning(const LeaseStatus& lease) {
+  const std::string age = age_text(static_cast<double>(lease.age.count()));
+  return lease.expired
+             ? fmt::format("ran out {} ago, since no controller renewed it; {}",
+                           age, stale_action(lease))
+             : fmt::format("runs out in {} unless renewed; then {}", age,
+                           stale_action(lease));
+}
+
+Json lease_json(const std::optional<LeaseStatus>& lease) {
+  if (!lease) return nullptr;
+  const double age = seconds(lease->age);
+  return {{"expired", lease->expired},
+          {"expires_in", lease->expired ? Json(nullptr) : Json(age)},
+          {"expired_for", lease->expired ? Json(age) : Json(nullptr)},
+          {"stale_action", lease->action},
+          {"meaning", lease_meaning(*lease)}};
+}
+
 Json client_json(const ClientRecord& client, const Inventory& inventory,
                  const Instant& instant) {
-  Json node = nullptr;
-  if (const auto address = HardwareAddress::parse(client.address)) {
-    const auto claimants = inventory.find_ports(*address);
-    if (!claimants.empty()) {
-      const Port* port = claimants.front();
-      node = node_json(inventory.find_node(port->node_uuid), port);
-      node.erase("provision_state");
-      node.erase("inspect_interface");
-    }
-  }
-  Json json = {{"address", client.address},
-               {"htype", client.htype},
-               {"node", std::move(node)},
-               {"verdict", to_string(client.verdict)},
-               {"reason", client.reason},
-               {"relay", text_or_null(client.relay)},
-               {"interface", text_or_null(client.interface)},
-               {"vlans", client.vlans},
-               {"message_type", text_or_null(client.message_type)},
-               {"architecture", text_or_null(client.architecture)},
-               {"count", client.count}};
+  Json json = request_json(client, inventory);
+  json["count"] = client.count;
   put_seen(json, client.last_seen, instant);
   return json;
 }
@@ -164,6 +174,30 @@ std::string inactive_targets(const DriverStatus& driver) {
 }
 
 }  // namespace
+
+Json request_json(const RequestRecord& request, const Inventory& inventory) {
+  Json node = nullptr;
+  if (const auto address = HardwareAddress::parse(request.address)) {
+    const auto claimants = inventory.find_ports(*address);
+    if (!claimants.empty()) {
+      const Port* port = claimants.front();
+      node = node_json(inventory.find_node(port->node_uuid), port);
+      node.erase("provision_state");
+      node.erase("inspect_interface");
+    }
+  }
+  return {{"address", request.address},
+          {"htype", request.htype},
+          {"node", std::move(node)},
+          {"verdict", to_string(request.verdict)},
+          {"reason", request.reason},
+          {"relay", text_or_null(request.relay)},
+          {"interface", text_or_null(request.interface)},
+          {"vlans", request.vlans},
+          {"ip_version", request.ip_version},
+          {"message_type", text_or_null(request.message_type)},
+          {"architecture", text_or_null(request.architecture)}};
+}
 
 Instant now(const Clock& clock) { return {clock.now(), clock.wall()}; }
 
@@ -206,6 +240,10 @@ std::vector<std::string> problems(const ControllerStatus& status,
         fmt::format("the {} driver does not filter everywhere it should{}{}; "
                     "the controller tries again at each sync",
                     status.driver.driver, detail.empty() ? "" : ": ", detail));
+  }
+  if (status.driver.lease && status.driver.lease->expired) {
+    found.push_back("the policy is STALE: its lease " +
+                    lease_meaning(*status.driver.lease));
   }
   if (!status.synced) {
     found.push_back(fmt::format(
@@ -266,7 +304,8 @@ Json status_json(const ControllerStatus& status, Origin origin,
       {"capacity", status.driver.capacity == 0 ? Json(nullptr)
                                                : Json(status.driver.capacity)},
       {"targets", std::move(targets)},
-      {"notices", status.driver.notices}};
+      {"notices", status.driver.notices},
+      {"lease", lease_json(status.driver.lease)}};
   if (!running || status.synced) {
     json["policy"] = {{"allowed", status.allowed},
                       {"denied", status.denied},
@@ -287,6 +326,7 @@ Json status_json(const ControllerStatus& status, Origin origin,
   put_time(sync, "last_full_sync", status.last_full_sync, instant);
   put_time(sync, "last_poll", status.last_poll, instant);
   put_time(sync, "last_change", status.last_change, instant);
+  put_time(sync, "last_renewal", status.last_renewal, instant);
   json["sync"] = std::move(sync);
 
   for (const SourceStatus& each : status.sources) {
@@ -380,6 +420,9 @@ Json clients_json(const Observations& observations, const PolicyInForce& policy,
   Json json = {{"controller_running", origin == Origin::kController},
                {"at", timestamp(instant.wall)},
                {"supported", observations.supported},
+               {"lease", lease_json(observations.lease)},
+               {"events_lost", observations.events_lost},
+               {"clients_unrecorded", observations.clients_unrecorded},
                {"clients", Json::array()},
                {"relays", Json::array()},
                {"counters", Json::array()}};

@@ -54,17 +54,21 @@ std::vector<std::string> problems(const ControllerStatus& status,
 //  "started", "uptime",
 //  "driver": {"name", "state", "healthy", "busy", "error", "rules", "capacity",
 //             "targets": [{"name", "active", "mode", "detail"}],
-//             "notices": [...]},
+//             "notices": [...],
+//             "lease": {"expired", "expires_in", "expired_for",
+//                       "stale_action", "meaning"}},
 //  "sync": {"synced", "stale", "poll_interval", "full_sync_every",
 //           "full_sync_took", "last_full_sync", "last_full_sync_age",
-//           "last_poll", "last_poll_age", "last_change", "last_change_age"},
+//           "last_poll", "last_poll_age", "last_change", "last_change_age",
+//           "last_renewal", "last_renewal_age"},
 //  "sources": [{"name", "endpoint", "consecutive_failures", "last_success",
 //               "last_success_age", "last_error", "last_error_at",
 //               "last_error_age"}],
 //  "inventory": {"nodes", "ports", "being_inspected"},
 //  "policy": {"allowed", "denied", "unknown"}, "drivers": [...],
 //  "notices": [...]}
-// "drivers" are all at work, "driver" is the one in force. From the filter
+// "drivers" are all at work, "driver" is the one in force. "lease" is null
+// where the policy holds forever. From the filter
 // alone `pid`, `sync`, `inventory` and what else only a controller knows are
 // null, and `healthy` is false. Where no filter is in force either, only
 // "controller_running", "healthy", "problems" and "filter_in_force": false.
@@ -105,11 +109,14 @@ Json address_json(const HardwareAddress& address, const PolicyInForce& policy,
                   const Observations* observations, Origin origin,
                   const Instant& instant);
 
-// {"controller_running", "at", "supported",
-//  "clients": [{"address", "htype", "node": {"uuid", "name"}, "verdict",
-//               "reason", "relay", "interface", "vlans": [...],
-//               "message_type", "architecture", "count", "last_seen",
-//               "age"}],
+// A request as it stands in `clients` and `events`:
+// {"address", "htype", "node": {"uuid", "name"}, "verdict", "reason", "relay",
+//  "interface", "vlans": [...], "ip_version", "message_type", "architecture"}
+Json request_json(const RequestRecord& request, const Inventory& inventory);
+
+// {"controller_running", "at", "supported", "lease": {...} as in `status`,
+//  "events_lost", "clients_unrecorded",
+//  "clients": [{... a request, "count", "last_seen", "age"}],
 //  "relays": [{"relay", "allowed", "dropped", "last_seen", "age"}],
 //  "counters": [{"verdict", "reason", "packets"}]}
 // Clients are ordered latest first. `supported` is false under a driver that

@@ -12,6 +12,7 @@
 #include "controller/app/controller.h"
 #include "controller/app/drivers.h"
 #include "controller/app/offline.h"
+#include "controller/app/stop_signals.h"
 #include "controller/base/clock.h"
 #include "controller/config/load_config.h"
 
@@ -59,6 +60,8 @@ int main(int argc, char** argv) {
   hooks.offline_backend = pxegate::offline_backend;
   hooks.tear_down = pxegate::tear_down_filter;
   hooks.pause = pause_unless_stopped;
+  pxegate::StopSignals stop_signals;
+  hooks.stop_signals = [&stop_signals] { return stop_signals.token(); };
   hooks.terminal = stdout_terminal;
   hooks.clock = std::make_shared<pxegate::SystemClock>();
   return pxegate::run_cli(argc, argv, std::cout, std::cerr, hooks);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "controller/app/drivers.h"
+#include "controller/app/event_log.h"
 
 namespace pxegate {
 namespace {
@@ -37,6 +38,16 @@ class OfflineBackend final : public ControlBackend {
     return policy;
   }
   Result<Observations> observe() const override { return driver_->observe(); }
+  // Does not wait, and gives each event once.
+  Result<EventPage> events(const EventQuery&) override {
+    auto taken = driver_->take_events(kKeptEvents);
+    if (!taken) return fail(taken.error());
+    const SystemClock clock;
+    log_.add(*std::move(taken), clock.now(), clock.wall());
+    EventPage page = log_.read({told_, kRun, {}});
+    told_ = page.last;
+    return page;
+  }
   Result<SyncOutcome> sync(std::chrono::milliseconds) override {
     return fail("no controller runs", ErrorCode::kInvalidState);
   }
@@ -47,6 +58,9 @@ class OfflineBackend final : public ControlBackend {
  private:
   const std::unique_ptr<FilterDriver> driver_;
   const std::shared_ptr<const Policy> policy_;
+  static constexpr const char* kRun = "filter";
+  EventLog log_{kRun};
+  std::uint64_t told_ = 0;
 };
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "controller/base/log.h"
+
 namespace pxegate {
 namespace {
 
@@ -23,6 +25,9 @@ constexpr milliseconds kPortBatch{100};
 // A full list that costs more than this share of sync_period is dear; and no
 // larger share of the time is lost to requests that fail.
 constexpr int kDearShare = 10;
+
+// Often enough for the shortest lease, see check_combinations().
+constexpr seconds kLeaseRenewal{1};
 
 // "Now", for work that is due whenever it exists.
 constexpr Monotonic kAtOnce = Monotonic::min();
@@ -129,13 +134,16 @@ Monotonic SyncLoop::due(Work work) const {
       const Monotonic at = *last + *driver_period_;
       return stretched() ? at : at + *driver_period_ / kDearShare + seconds(1);
     }
+    case Work::kRenewLease:
+      if (!enforcer_.working() || !enforcer_.last_sync()) return kNever;
+      return renewal_tried_ ? *renewal_tried_ + kLeaseRenewal : kAtOnce;
   }
   return kNever;
 }
 
 Monotonic SyncLoop::next_due() const {
   Monotonic next = kNever;
-  for (int i = 0; i <= static_cast<int>(Work::kHeal); ++i) {
+  for (int i = 0; i <= static_cast<int>(Work::kRenewLease); ++i) {
     next = std::min(next, due(static_cast<Work>(i)));
   }
   return std::max(next, started_);
@@ -162,6 +170,8 @@ std::optional<SyncLoop::Work> SyncLoop::next_work() {
 }
 
 void SyncLoop::step() {
+  // Not in turn with the rest: it costs next to nothing.
+  if (due(Work::kRenewLease) <= clock_.now()) renew_lease();
   const auto work = next_work();
   if (!work) return;
   run(*work);
@@ -197,6 +207,8 @@ void SyncLoop::run(Work work) {
       return read_new_ports();
     case Work::kHeal:
       return enforcer_.enforce_again();
+    case Work::kRenewLease:
+      return renew_lease();
   }
 }
 
@@ -356,6 +368,24 @@ void SyncLoop::note_enforced() {
   }
   if (list_read_at_) last_full_sync_ = std::exchange(list_read_at_, {});
   if (poll_read_at_) last_poll_ = std::exchange(poll_read_at_, {});
+}
+
+void SyncLoop::renew_lease() {
+  renewal_tried_ = clock_.now();
+  const auto done = host_.renew_lease();
+  if (done) {
+    last_renewal_ = clock_.wall();
+    renewal_error_.clear();
+    return;
+  }
+  // Somebody else reset the driver: the next sync finds out.
+  if (done.error().code() == ErrorCode::kInvalidState) return;
+  if (renewal_error_.empty()) {
+    log::error("the policy's lease could not be renewed: {}",
+               done.error().message());
+    driver_sync_wanted_ = true;
+  }
+  renewal_error_ = done.error().message();
 }
 
 void SyncLoop::request_full_sync(Answer answer) {

@@ -53,6 +53,10 @@ struct SyncLoopOptions {
 // that fails leaves the policy as it is. So does a full list that has lost
 // more than half of the ports, until three in a row have.
 //
+// The driver's lease is renewed here, between two pieces of work, once
+// something was enforced: by whatever Ironic answers, but not by a loop that
+// hangs, nor while the driver has failed.
+//
 // Not thread-safe: one thread makes all calls.
 class SyncLoop {
  public:
@@ -115,6 +119,7 @@ class SyncLoop {
     kFullList,
     kNewPorts,
     kHeal,
+    kRenewLease,
   };
 
   bool can_enforce() const;
@@ -149,6 +154,7 @@ class SyncLoop {
 
   Result<SyncReport> enforce(Enforcer::When when);
   void note_enforced();
+  void renew_lease();
   void update_nodes();
   void answer_served(const Result<SyncOutcome>& outcome);
   SourceStatus ironic_status() const;
@@ -166,6 +172,9 @@ class SyncLoop {
   std::optional<std::chrono::seconds> driver_period_;  // nullopt: opted out
   bool driver_sync_wanted_ = false;
   bool recompute_ = false;  // the policy's options changed
+  std::optional<Monotonic> renewal_tried_;
+  std::optional<WallTime> last_renewal_;
+  std::string renewal_error_;  // of the latest attempt
 
   // What the sources said last, with the polls' news in it. Null until the
   // first full list took effect.

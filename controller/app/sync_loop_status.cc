@@ -68,6 +68,11 @@ void SyncLoop::describe(ControllerStatus& status) const {
   status.driver_error =
       driver.failing() ? driver.last_error()->message() : std::string();
   if (neighbours_) status.notices = neighbours_->problems();
+  if (!renewal_error_.empty()) {
+    status.notices.push_back("the policy's lease could not be renewed: " +
+                             renewal_error_);
+  }
+  status.last_renewal = last_renewal_;
   status.synced = synced();
   status.last_full_sync = last_full_sync_;
   status.last_poll = last_poll_;

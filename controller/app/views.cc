@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "controller/app/json_path.h"
+#include "controller/app/reasons.h"
 #include "controller/app/text_table.h"
 
 namespace pxegate {
@@ -16,45 +18,13 @@ namespace {
 
 constexpr std::size_t kLabelWidth = 14;
 
-using Path = std::initializer_list<std::string_view>;
-
-const Json& nothing() {
-  static const Json kNull = nullptr;
-  return kNull;
-}
-
-// What stands at `path`; null where anything on the way is missing.
-const Json& at(const Json& json, Path path) {
-  const Json* here = &json;
-  for (const std::string_view name : path) {
-    if (!here->is_object()) return nothing();
-    const auto found = here->find(std::string(name));
-    if (found == here->end()) return nothing();
-    here = &*found;
-  }
-  return *here;
-}
-
-std::string text(const Json& json, Path path) {
-  const Json& found = at(json, path);
-  return found.is_string() ? found.get<std::string>() : std::string();
-}
-
-bool flag(const Json& json, Path path) {
-  const Json& found = at(json, path);
-  return found.is_boolean() && found.get<bool>();
-}
-
-std::uint64_t count(const Json& json, Path path) {
-  const Json& found = at(json, path);
-  return found.is_number_integer() ? found.get<std::uint64_t>() : 0;
-}
-
-std::optional<double> number(const Json& json, Path path) {
-  const Json& found = at(json, path);
-  if (!found.is_number()) return std::nullopt;
-  return found.get<double>();
-}
+using json_path::at;
+using json_path::count;
+using json_path::flag;
+using json_path::list;
+using json_path::number;
+using json_path::Path;
+using json_path::text;
 
 std::string ago(const Json& json, Path path) {
   const auto age = number(json, path);
@@ -64,12 +34,6 @@ std::string ago(const Json& json, Path path) {
 std::string duration(const Json& json, Path path) {
   const auto found = number(json, path);
   return found ? age_text(*found) : "?";
-}
-
-const Json& list(const Json& json, Path path) {
-  static const Json kEmpty = Json::array();
-  const Json& found = at(json, path);
-  return found.is_array() ? found : kEmpty;
 }
 
 std::string done(std::string_view verdict) {
@@ -94,6 +58,20 @@ void put_targets(std::string& out, const Json& status) {
     if (!detail.empty()) value += ", " + detail;
     put(out, "", value);
   }
+}
+
+std::string stale_policy(const Json& whose) {
+  return "the policy is STALE: its lease " +
+         printable(text(whose, {"lease", "meaning"}));
+}
+
+void put_lease(std::string& out, const Json& status) {
+  const Json& lease = at(status, {"driver", "lease"});
+  if (!lease.is_object()) return;
+  const auto renewed = number(status, {"sync", "last_renewal_age"});
+  put(out, "policy lease",
+      (renewed ? fmt::format("renewed {} ago, ", age_text(*renewed)) : "") +
+          text(lease, {"meaning"}));
 }
 
 void put_sources(std::string& out, const Json& status) {
@@ -162,6 +140,13 @@ std::string last_request(const Json& client) {
   }
   if (!relay.empty()) out += ", through relay " + relay;
   if (!architecture.empty()) out += ", " + architecture;
+  if (count(client, {"ip_version"}) == 6) out += ", DHCPv6";
+  // The policy's reason stands above; the filter may have had another one.
+  const std::string reason = text(client, {"reason"});
+  const std::string_view why = explain_reason(reason);
+  if (reason != "rule" && reason != "unknown" && !why.empty()) {
+    out += fmt::format("; {}: {}", reason, why);
+  }
   return out;
 }
 
@@ -201,7 +186,11 @@ TextTable clients_table(const Json& clients, std::size_t limit) {
                    {"ARCH", kLeft, false},
                    {"TYPE", kLeft, true},
                    {"INTERFACE", kLeft, true},
-                   {"VLAN", kLeft, true}});
+                   {"VLAN", kLeft, true},
+                   {"IP", kLeft, true}});
+  const bool any_v6 = std::ranges::any_of(
+      list(clients, {"clients"}),
+      [](const Json& client) { return count(client, {"ip_version"}) == 6; });
   for (const Json& client : list(clients, {"clients"})) {
     if (table.size() == limit) break;
     const auto age = number(client, {"age"});
@@ -211,7 +200,8 @@ TextTable clients_table(const Json& clients, std::size_t limit) {
                std::to_string(count(client, {"count"})),
                age ? age_text(*age) : "", text(client, {"architecture"}),
                text(client, {"message_type"}), text(client, {"interface"}),
-               vlans(client)});
+               vlans(client),
+               any_v6 ? std::to_string(count(client, {"ip_version"})) : ""});
   }
   return table;
 }
@@ -235,12 +225,14 @@ std::string counters_table(const Json& clients) {
   using enum TextTable::Align;
   TextTable table({{"VERDICT", kLeft, false},
                    {"REASON", kLeft, false},
-                   {"REQUESTS", kRight, false}});
+                   {"REQUESTS", kRight, false},
+                   {"MEANING", kLeft, true}});
   for (const Json& counter : list(clients, {"counters"})) {
     const std::uint64_t packets = count(counter, {"packets"});
     if (packets == 0) continue;
     table.add({text(counter, {"verdict"}), text(counter, {"reason"}),
-               std::to_string(packets)});
+               std::to_string(packets),
+               std::string(explain_reason(text(counter, {"reason"})))});
   }
   return table.empty() ? "" : table.render();
 }
@@ -258,6 +250,10 @@ std::string clients_summary(const Json& clients) {
       count_text(allowed, "request"), denied, text(clients, {"at"}));
   if (!flag(clients, {"controller_running"})) {
     out += "; NO CONTROLLER RUNS, the policy is frozen";
+  }
+  if (const auto unrecorded = count(clients, {"clients_unrecorded"})) {
+    out += fmt::format("; {} of new clients not recorded, there were too many",
+                       count_text(unrecorded, "request"));
   }
   return printable(out);
 }
@@ -286,6 +282,9 @@ std::string status_view(const Json& status) {
     out +=
         "NO CONTROLLER RUNS AND NO FILTER IS IN FORCE: every machine may "
         "network-boot; start one with `pxegate run`\n";
+  } else if (!running && flag(status, {"driver", "lease", "expired"})) {
+    out += "NO CONTROLLER RUNS, and " + stale_policy(at(status, {"driver"})) +
+           "; start one with `pxegate run`\n";
   } else if (!running) {
     out +=
         "NO CONTROLLER RUNS: the policy in the kernel is frozen as the last "
@@ -321,6 +320,7 @@ std::string status_view(const Json& status) {
   if (at(status, {"policy"}).is_object()) {
     put(out, "policy", policy_summary(at(status, {"policy"})));
   }
+  put_lease(out, status);
   if (at(status, {"inventory"}).is_object()) {
     put(out, "inventory",
         fmt::format("{} ({} being inspected), {}",
@@ -422,14 +422,18 @@ std::string clients_view(const Json& clients,
   const std::size_t total = list(clients, {"clients"}).size();
   const std::string relays = relays_table(clients);
   const std::string counters = counters_table(clients);
-  std::string head = clients_summary(clients) + "\n\n";
+  std::string head;
+  if (flag(clients, {"lease", "expired"})) {
+    head = "WARNING: " + stale_policy(clients) + "\n";
+  }
+  head += clients_summary(clients) + "\n\n";
   if (total == 0) head += "No DHCP client was seen yet.\n";
 
   std::size_t limit = total;
-  // Summary, blank line, header, and the line that counts the rest.
-  constexpr std::size_t kAround = 4;
-  if (fit && total + kAround > fit->rows) {
-    limit = fit->rows > kAround + 1 ? fit->rows - kAround : 1;
+  // What stands above, header, and the line that counts the rest.
+  const std::size_t around = line_count(head) + 2;
+  if (fit && total + around > fit->rows) {
+    limit = fit->rows > around + 1 ? fit->rows - around : 1;
   }
   std::string out = head;
   if (total > 0) out += clients_table(clients, limit).render();

@@ -15,6 +15,7 @@
 
 #include "controller/base/fd.h"
 #include "controller/base/text.h"
+#include "controller/config/combinations.h"
 #include "controller/config/nearest.h"
 #include "controller/config/options.h"
 #include "controller/config/oslo_ini.h"
@@ -536,6 +537,13 @@ class Loader {
     if (!config.log_file.empty() && !config.log_dir.empty()) {
       // An absolute log_file takes the place of the directory.
       config.log_file = std::filesystem::path(config.log_dir) / config.log_file;
+    }
+    for (const Misfit& misfit : find_misfits(config)) {
+      if (misfit.fatal) {
+        problem_at(misfit.section, misfit.name, misfit.what);
+      } else {
+        warn_at(misfit.section, misfit.name, misfit.what);
+      }
     }
   }
 

@@ -65,7 +65,10 @@ Result<> FilterHost::renew_lease() {
     return fail("the filter driver is not initialized",
                 ErrorCode::kInvalidState);
   }
-  return driver_->renew_lease();
+  auto done = driver_->renew_lease();
+  // Or a status that is told during a long sync would say that it ran out.
+  if (done) note(FilterState::kInitialized);
+  return done;
 }
 
 void FilterHost::reset() {

@@ -6,7 +6,7 @@ extern "C" {
 extern const pxegate::DriverNote pxegate_driver_note;
 __attribute__((section(".note.pxegate"), aligned(4),
                used)) constinit const pxegate::DriverNote pxegate_driver_note{
-    .abi = 2,
+    .abi = 999,
     .name = std::string_view("wrong_abi"),
     .summary = std::string_view("from the future")};
 }

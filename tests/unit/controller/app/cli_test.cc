@@ -7,12 +7,14 @@
 #include <sstream>
 
 #include "controller/app/control_api.h"
+#include "controller/app/json.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/controller/app/fake_backend.h"
 
 namespace pxegate {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
@@ -73,6 +75,7 @@ class CliTest : public ::testing::Test {
     hooks_.pause = [this](std::chrono::milliseconds) {
       return --refreshes_ > 0;
     };
+    hooks_.stop_signals = [this] { return stop_.get_token(); };
     hooks_.terminal = [this] { return terminal_; };
     hooks_.clock = clock_;
   }
@@ -110,6 +113,7 @@ class CliTest : public ::testing::Test {
   int tear_downs_ = 0;
   std::string torn_down_;  // the driver
   int refreshes_ = 1;
+  std::stop_source stop_;
   std::string out_;
   std::string err_;
 };
@@ -129,6 +133,7 @@ TEST_F(CliTest, EveryCommandTeachesByExample) {
                                              {"status"},
                                              {"policy"},
                                              {"clients"},
+                                             {"events"},
                                              {"sync"},
                                              {"teardown"},
                                              {"drivers"},
@@ -351,7 +356,46 @@ TEST_F(CliTest, WatchingGoesOnWhileTheControllerRestarts) {
   };
   EXPECT_EQ(run({"clients", "--watch"}), kExitSuccess);
   EXPECT_THAT(out_, HasSubstr("no controller runs at "));
-  EXPECT_THAT(out_, EndsWith("allow    rule           3\n"));
+  EXPECT_THAT(out_, EndsWith("Ironic has a port with this address\n"));
+}
+
+TEST_F(CliTest, EventsAreThoseTheControllerRemembers) {
+  EventRecord denied;
+  static_cast<RequestRecord&>(denied) = backend_.observations_.clients[0];
+  EventRecord allowed = denied;
+  allowed.address = "52:54:00:00:00:0a";
+  allowed.verdict = Verdict::kAllow;
+  allowed.relay = "fd00::1";
+  backend_.events_.add({denied, allowed}, clock_->now(), clock_->wall());
+  start_controller();
+  EXPECT_EQ(run({"events"}), kExitSuccess);
+  EXPECT_THAT(out_, AllOf(HasSubstr("52:54:00:00:00:0b"), HasSubstr("rack1-n2"),
+                          HasSubstr("52:54:00:00:00:0a")));
+  for (const std::vector<const char*>& other :
+       std::vector<std::vector<const char*>>{
+           {"events", "--denied"},
+           {"events", "--mac", "52-54-00-00-00-0B"},
+           {"events", "--relay", "198.51.100.1"}}) {
+    EXPECT_EQ(run(other), kExitSuccess);
+    EXPECT_THAT(out_, AllOf(HasSubstr("00:0b"), Not(HasSubstr("00:0a"))));
+  }
+  EXPECT_EQ(run({"events", "--relay", "fd00:0:0::1", "--json"}), kExitSuccess);
+  EXPECT_EQ(parse_json(out_).value()["address"], "52:54:00:00:00:0a");
+}
+
+TEST_F(CliTest, EventsOfNoAddressAreWrongUsage) {
+  start_controller();
+  EXPECT_EQ(run({"events", "--mac", "eth0"}), kExitUsage);
+  EXPECT_THAT(err_, HasSubstr("--mac: \"eth0\""));
+  for (const char* relay : {"rack1", "10.1.0.0/16", "10.1.0.1/32"}) {
+    EXPECT_EQ(run({"events", "--relay", relay}), kExitUsage);
+    EXPECT_THAT(err_, HasSubstr("is no IP address"));
+  }
+}
+
+TEST_F(CliTest, EventsWithoutAControllerComeFromTheFilter) {
+  EXPECT_EQ(run({"events"}), kExitSuccess);
+  EXPECT_THAT(err_, HasSubstr("reading the filter itself"));
 }
 
 TEST_F(CliTest, SyncTellsWhatItChanged) {

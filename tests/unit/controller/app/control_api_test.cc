@@ -122,6 +122,86 @@ TEST_F(ControlApiTest, PolicyOfOneAddressOutlivesAFilterThatCannotBeRead) {
   EXPECT_TRUE(parse_json(*body).value()["last_request"].is_null());
 }
 
+TEST_F(ControlApiTest, TellsEventsFromAnyPlaceOn) {
+  backend_.events_.add(std::vector<EventRecord>(3), clock_.now(),
+                       clock_.wall());
+  start();
+  const auto body = ControlClient(socket()).get("/v1/events?after=1&run=run-1");
+  ASSERT_TRUE(body) << body.error().message();
+  const Json json = parse_json(*body).value();
+  EXPECT_EQ(json["events"].size(), 2u);
+  EXPECT_EQ(json["last"], 3);
+  EXPECT_EQ(json["try_after"], 0.0);
+}
+
+TEST_F(ControlApiTest, RefusesWhatIsNoPlaceAmongEvents) {
+  start();
+  for (const char* query : {"after=-1", "after=x", "wait=31", "wait=1.5"}) {
+    EXPECT_THAT(ask("GET", std::string("/v1/events?") + query),
+                StartsWith("HTTP/1.1 400"))
+        << query;
+  }
+}
+
+TEST_F(ControlApiTest, AnyNumberOfFollowersLeaveRoomForOthers) {
+  start();
+  constexpr int kFollowers = 20;
+  std::vector<std::future<Json>> followers;
+  for (int i = 0; i < kFollowers; ++i) {
+    followers.push_back(std::async(std::launch::async, [this] {
+      const auto body =
+          ControlClient(socket()).get("/v1/events?wait=30", seconds(60));
+      return body ? parse_json(*body).value() : Json();
+    }));
+  }
+  // Those for whom there is no room are told so at once.
+  int put_off = 0;
+  while (put_off < kFollowers - 4) {
+    for (auto& each : followers) {
+      if (!each.valid() ||
+          each.wait_for(milliseconds(10)) != std::future_status::ready) {
+        continue;
+      }
+      EXPECT_GT(each.get()["try_after"], 0.0);
+      ++put_off;
+    }
+  }
+  EXPECT_EQ(put_off, kFollowers - 4);
+  EXPECT_TRUE(ControlClient(socket()).get("/v1/status"));
+  backend_.events_.add(std::vector<EventRecord>(1), clock_.now(),
+                       clock_.wall());
+  for (auto& each : followers) {
+    if (each.valid()) {
+      EXPECT_EQ(each.get()["events"].size(), 1u);
+    }
+  }
+}
+
+TEST_F(ControlApiTest, AFollowerEndsWithTheLog) {
+  start();
+  auto follower = std::async(std::launch::async, [this] {
+    return ControlClient(socket()).get("/v1/events?wait=30", seconds(60));
+  });
+  backend_.events_.close();
+  api_->stop();
+  follower.wait();
+}
+
+TEST_F(ControlApiTest, AStopLetsGoOfAnAnswerThatIsWaitedFor) {
+  start();
+  std::stop_source stop;
+  auto follower = std::async(std::launch::async, [&] {
+    return ControlClient(socket()).get("/v1/events?wait=30", seconds(60),
+                                       stop.get_token());
+  });
+  EXPECT_EQ(follower.wait_for(milliseconds(200)), std::future_status::timeout);
+  stop.request_stop();
+  const auto body = follower.get();
+  ASSERT_FALSE(body);
+  EXPECT_EQ(body.error().code(), ErrorCode::kCancelled);
+  backend_.events_.close();
+}
+
 TEST_F(ControlApiTest, RefusesWhatIsNoAddress) {
   start();
   const auto body = ControlClient(socket()).get("/v1/policy?address=eth0");

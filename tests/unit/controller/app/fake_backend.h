@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "controller/app/control_backend.h"
+#include "controller/app/event_log.h"
 #include "controller/base/clock.h"
 #include "controller/core/inventory.h"
 #include "controller/core/policy.h"
@@ -133,6 +134,10 @@ class FakeBackend final : public ControlBackend {
     if (observe_error_) return fail(*observe_error_);
     return observations_;
   }
+  Result<EventPage> events(const EventQuery& query) override {
+    if (events_error_) return fail(*events_error_);
+    return events_.read(query);
+  }
   Result<SyncOutcome> sync(std::chrono::milliseconds timeout) override {
     return on_sync_(timeout);
   }
@@ -142,6 +147,8 @@ class FakeBackend final : public ControlBackend {
   PolicyInForce policy_;
   Observations observations_;
   std::optional<Error> observe_error_;
+  EventLog events_{"run-1"};
+  std::optional<Error> events_error_;
   std::function<Result<SyncOutcome>(std::chrono::milliseconds)> on_sync_ =
       [](auto) {
         SyncOutcome outcome;

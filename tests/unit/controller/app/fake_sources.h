@@ -194,6 +194,8 @@ struct Filter {
   Snapshot snapshot;
   std::vector<std::string> calls;
   std::vector<Monotonic> syncs;
+  std::vector<Monotonic> renewals;
+  std::optional<Error> renew_error;
   std::optional<Error> initialize_error;
   std::optional<Error> sync_error;
   bool opts_out = false;
@@ -225,6 +227,11 @@ class EnforcingDriver final : public FilterDriver {
     report.unknown_changed = change.unknown.has_value();
     report.repaired = std::exchange(filter_.repaired, {});
     return report;
+  }
+  Result<> renew_lease() override {
+    filter_.renewals.push_back(clock_.now());
+    if (filter_.renew_error) return fail(*filter_.renew_error);
+    return {};
   }
   void reset() noexcept override { filter_.calls.emplace_back("reset"); }
   Result<> tear_down() override { return {}; }

@@ -10,6 +10,7 @@ namespace pxegate {
 namespace {
 
 using std::chrono::seconds;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -63,12 +64,14 @@ TEST(StatusJson, TellsAHealthyController) {
       R"("uptime":10800.0,"driver":{"name":"xdp","state":"initialized",)"
       R"("healthy":true,"busy":false,"error":null,"rules":3,"capacity":262144,)"
       R"("targets":[{"name":"eth1","active":true,"mode":"native",)"
-      R"("detail":null}],"notices":[]},"sync":{"synced":true,"stale":false,)"
+      R"("detail":null}],"notices":[],"lease":null},)"
+      R"("sync":{"synced":true,"stale":false,)"
       R"("poll_interval":2.0,"full_sync_every":15.0,"full_sync_took":0.21,)"
       R"("last_full_sync":"2026-11-21T19:59:55.900Z",)"
       R"("last_full_sync_age":4.1,"last_poll":"2026-11-21T19:59:59.000Z",)"
       R"("last_poll_age":1.0,"last_change":"2026-11-21T19:48:00.000Z",)"
-      R"("last_change_age":720.0},"sources":[{"name":"ironic",)"
+      R"("last_change_age":720.0,"last_renewal":null,)"
+      R"("last_renewal_age":null},"sources":[{"name":"ironic",)"
       R"("endpoint":"http://192.0.2.1:6385","consecutive_failures":0,)"
       R"("last_success":"2026-11-21T19:59:59.000Z","last_success_age":1.0,)"
       R"("last_error":null,"last_error_at":null,"last_error_age":null}],)"
@@ -101,15 +104,44 @@ TEST(StatusJson, FromTheFilterAloneIsNeverHealthy) {
   EXPECT_EQ(json["driver"]["rules"], 3);
 }
 
+TEST(StatusJson, TellsTheLease) {
+  FakeBackend backend;
+  backend.status_.driver.lease = {false, seconds(298), "deny"};
+  backend.status_.last_renewal = kNow.wall - seconds(2);
+  const Json json = status_json(backend.status(), Origin::kController, kNow);
+  EXPECT_EQ(json["healthy"], true);
+  EXPECT_EQ(json["driver"]["lease"].dump(),
+            R"({"expired":false,"expires_in":298.0,"expired_for":null,)"
+            R"("stale_action":"deny","meaning":"runs out in 4 min unless )"
+            "renewed; then every request is denied (stale_action = deny)\"}");
+  EXPECT_EQ(json["sync"]["last_renewal_age"], 2.0);
+}
+
+TEST(StatusJson, SaysWhatALeaseThatRanOutMeans) {
+  for (const auto& [action, effect] :
+       {std::pair{"deny", "is denied"}, std::pair{"allow", "is allowed"},
+        std::pair{"keep", "gets what the old policy says"}}) {
+    FakeBackend backend;
+    backend.status_.driver.lease = {true, seconds(112), action};
+    const Json json = status_json(backend.status(), Origin::kController, kNow);
+    EXPECT_EQ(json["healthy"], false);
+    EXPECT_EQ(json["driver"]["lease"]["expired_for"], 112.0);
+    EXPECT_THAT(json["problems"].dump(),
+                AllOf(HasSubstr("STALE"), HasSubstr("112 s ago"),
+                      HasSubstr(effect), HasSubstr(action)));
+  }
+}
+
 TEST(Problems, AreNoneExactlyWhenHealthy) {
   // Each bit breaks one of the things that healthy() asks for.
-  for (unsigned bits = 0; bits < 16; ++bits) {
+  for (unsigned bits = 0; bits < 32; ++bits) {
     FakeBackend backend;
     ControllerStatus& status = backend.status_;
     if (bits & 1) status.state = FilterState::kUninitialized;
     if (bits & 2) status.driver.healthy = false;
     if (bits & 4) status.synced = false;
     if (bits & 8) status.stale = true;
+    if (bits & 16) status.driver.lease = {true, seconds(7), "deny"};
     EXPECT_EQ(problems(status, kNow).empty(), status.healthy()) << bits;
   }
 }
@@ -231,6 +263,18 @@ TEST(PolicyJson, AnUnknownAddressHasTheVerdictForUnknowns) {
   EXPECT_TRUE(json["last_request"].is_null());
 }
 
+TEST(ClientsJson, TellsTheLeaseAndWhatIsNotRecorded) {
+  FakeBackend backend;
+  backend.observations_.lease = {true, seconds(5), "deny"};
+  backend.observations_.events_lost = 3;
+  backend.observations_.clients_unrecorded = 4;
+  const Json json = clients_json(*backend.observe(), backend.policy(),
+                                 Origin::kController, kNow);
+  EXPECT_EQ(json["lease"]["expired"], true);
+  EXPECT_EQ(json["events_lost"], 3);
+  EXPECT_EQ(json["clients_unrecorded"], 4);
+}
+
 TEST(ClientsJson, JoinsClientsWithTheirNodes) {
   const FakeBackend backend;
   const Json json = clients_json(*backend.observe(), backend.policy(),
@@ -239,7 +283,7 @@ TEST(ClientsJson, JoinsClientsWithTheirNodes) {
             R"({"address":"52:54:00:00:00:0b","htype":1,)"
             R"("node":{"uuid":"0000-b","name":"rack1-n2"},"verdict":"deny",)"
             R"("reason":"rule","relay":"198.51.100.1","interface":"eth1",)"
-            R"("vlans":[],"message_type":"DISCOVER",)"
+            R"("vlans":[],"ip_version":4,"message_type":"DISCOVER",)"
             R"("architecture":"x86-64 UEFI","count":7,)"
             R"("last_seen":"2026-11-21T19:59:57.000Z","age":3.0})");
   EXPECT_EQ(json["clients"][1]["vlans"], Json({100, 7}));

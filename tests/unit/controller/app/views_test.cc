@@ -195,9 +195,9 @@ TEST(ClientsView, IsATableWithRelaysAndCounters) {
             "RELAY         ALLOWED  DROPPED    AGE\n"
             "198.51.100.1        2        7  3.0 s\n"
             "\n"
-            "VERDICT  REASON  REQUESTS\n"
-            "deny     rule           7\n"
-            "allow    rule           3\n");
+            "VERDICT  REASON  REQUESTS  MEANING\n"
+            "deny     rule           7  Ironic has a port with this address\n"
+            "allow    rule           3  Ironic has a port with this address\n");
 }
 
 TEST(ClientsView, OfADriverThatSeesNoPacketsSaysSo) {
@@ -232,6 +232,61 @@ TEST(ClientsView, FitsTheTerminalAndCountsWhatItLeavesOut) {
               Not(HasSubstr("more\n")));
 }
 
+TEST(StatusView, TellsTheLease) {
+  FakeBackend backend;
+  backend.status_.driver.lease = {false, seconds(98), "deny"};
+  backend.status_.last_renewal = kNow.wall - seconds(2);
+  EXPECT_THAT(status_view(status_of(backend)),
+              HasSubstr("\npolicy lease  renewed 2.0 s ago, runs out in 98 s "
+                        "unless renewed; then every request is denied "
+                        "(stale_action = deny)\n"));
+  backend.status_.driver.lease = {true, seconds(12), "deny"};
+  EXPECT_THAT(status_view(status_of(backend)),
+              StartsWith("NOT HEALTHY: the policy is STALE: its lease ran out "
+                         "12 s ago, since no controller renewed it; every "
+                         "request is denied (stale_action = deny)\n"));
+}
+
+TEST(StatusView, WithoutAControllerTellsWhatTheLeaseDoes) {
+  FakeBackend backend;
+  backend.status_.driver.lease = {false, seconds(98), "allow"};
+  EXPECT_THAT(status_view(status_of(backend, Origin::kFilter)),
+              HasSubstr("policy lease  runs out in 98 s unless renewed; then "
+                        "every request is allowed"));
+  backend.status_.driver.lease = {true, seconds(12), "keep"};
+  EXPECT_THAT(status_view(status_of(backend, Origin::kFilter)),
+              StartsWith("NO CONTROLLER RUNS, and the policy is STALE: its "
+                         "lease ran out 12 s ago, since no controller renewed "
+                         "it; every request gets what the old policy says "
+                         "(stale_action = keep); start one with"));
+}
+
+TEST(ClientsView, WarnsFirstOfAPolicyThatIsStale) {
+  FakeBackend backend;
+  EXPECT_THAT(clients_view(clients_of(backend)), StartsWith("2 clients"));
+  backend.observations_.lease = {true, seconds(12), "deny"};
+  EXPECT_THAT(clients_view(clients_of(backend)),
+              StartsWith("WARNING: the policy is STALE: its lease ran out 12 s "
+                         "ago"));
+}
+
+TEST(ClientsView, TellsTheIpVersionWhereThereIsMoreThanOne) {
+  FakeBackend backend;
+  EXPECT_THAT(clients_view(clients_of(backend)), Not(HasSubstr("IP\n")));
+  backend.observations_.clients[0].ip_version = 6;
+  backend.observations_.clients[0].message_type = "SOLICIT";
+  EXPECT_THAT(clients_view(clients_of(backend)), HasSubstr("IP\n"));
+  EXPECT_THAT(address_view(address_of(backend, "52:54:00:00:00:0b")),
+              HasSubstr("DHCPv6"));
+}
+
+TEST(AddressView, ExplainsTheFiltersOwnReason) {
+  FakeBackend backend;
+  backend.observations_.clients[0].reason = "stale";
+  EXPECT_THAT(address_view(address_of(backend, "52:54:00:00:00:0b")),
+              HasSubstr("; stale: no controller renewed the policy"));
+}
+
 TEST(SyncView, SaysWhatChanged) {
   SyncOutcome outcome;
   outcome.took = std::chrono::milliseconds(420);
@@ -251,7 +306,8 @@ TEST(Views, LetNothingFromOutsideReachTheTerminal) {
   backend.status_.driver = {.driver = evil,
                             .healthy = false,
                             .targets = {{evil, true, evil, evil}},
-                            .notices = {evil}};
+                            .notices = {evil},
+                            .lease = LeaseStatus{true, seconds(1), evil}};
   backend.status_.driver_error = evil;
   backend.status_.stale = true;
   backend.status_.sources = {{evil, evil, {}, evil, kNow.wall, 3},

@@ -99,6 +99,7 @@ TEST(OptionTable, EveryOptionReachesTheConfiguration) {
     if (option.type == OptionType::kList) text = "enroll";
     if (option.type == OptionType::kChoice) text = option.choices.back();
     if (option.name == "listen") text = "elsewhere:1";
+    if (option.name == "discovery_relays") text = "10.1.0.0/16";
     if (option.name == "dnsmasq_interface") text = "elsewhere";
     if (option.name == "firewall_chain") text = "elsewhere";
     if (option.name == "table") text = "elsewhere";
@@ -126,6 +127,13 @@ TEST(OptionTable, DefaultsAreThoseOfTheDocumentation) {
   EXPECT_EQ(config.xdp.on_exit, OnExit::kKeep);
   EXPECT_EQ(config.xdp.pin_path, "/sys/fs/bpf/pxegate");
   EXPECT_EQ(config.xdp.max_clients, 262144u);
+  EXPECT_EQ(config.xdp.attach, NicSharing::kExclusive);
+  EXPECT_EQ(config.xdp.scope, GateScope::kDhcp);
+  EXPECT_EQ(config.xdp.stale_after, seconds(300));
+  EXPECT_EQ(config.xdp.stale_action, StaleAction::kDeny);
+  EXPECT_THAT(config.xdp.discovery_relays, IsEmpty());
+  EXPECT_EQ(config.xdp.unknown_rate, 0u);
+  EXPECT_EQ(config.xdp.relay_rate, 0u);
   EXPECT_EQ(config.iptables.dnsmasq_interface, "br-ctlplane");
   EXPECT_EQ(config.iptables.firewall_chain, "ironic-inspector");
   EXPECT_THAT(config.iptables.ethoib_interfaces, IsEmpty());

@@ -2,6 +2,7 @@
 #ifndef PXEGATE_TESTS_UNIT_CONTROLLER_DRIVER_FAKE_DRIVER_H_
 #define PXEGATE_TESTS_UNIT_CONTROLLER_DRIVER_FAKE_DRIVER_H_
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <optional>
@@ -26,6 +27,9 @@ struct FakeDriverScript {
   std::function<void(const Snapshot&)> on_sync;
   int wake_fd = 42;
   std::size_t woken = 0;
+  std::optional<Error> renew_error;
+  std::vector<EventRecord> events;
+  int events_fd = -1;
 };
 
 // Records each call in `script`, which outlives it. No lock, as drivers have
@@ -44,6 +48,10 @@ class FakeDriver final : public FilterDriver {
     if (script_.sync_error) return fail(*script_.sync_error);
     return script_.report;
   }
+  Result<> renew_lease() override {
+    script_.calls.emplace_back("renew_lease");
+    return answer(script_.renew_error);
+  }
   void reset() noexcept override { script_.calls.emplace_back("reset"); }
   void shut_down() noexcept override {
     script_.calls.emplace_back("shut_down");
@@ -61,6 +69,12 @@ class FakeDriver final : public FilterDriver {
     ++script_.woken;
     return true;
   }
+  Result<std::vector<EventRecord>> take_events(std::size_t limit) override {
+    std::vector<EventRecord> taken = std::exchange(script_.events, {});
+    taken.resize(std::min(limit, taken.size()));
+    return taken;
+  }
+  int events_fd() const override { return script_.events_fd; }
   DriverStatus status() const override {
     DriverStatus status;
     status.driver = "fake";

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/driver/filter_host.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
 
 #include <future>
 #include <memory>
@@ -313,6 +315,89 @@ TEST(FilterHost, ADriverAtWorkIsWokenWhenItIsDone) {
   busy.finish();
   EXPECT_TRUE(busy.host().woken());
   EXPECT_EQ(busy.script().woken, 1U);
+}
+
+TEST(FilterHost, ALeaseIsRenewedWhileTheDriverIsInitializedOnly) {
+  FakeDriverScript script;
+  FilterHost host(std::make_unique<FakeDriver>(script));
+  EXPECT_EQ(host.renew_lease().error().code(), ErrorCode::kInvalidState);
+  EXPECT_THAT(script.calls, IsEmpty());
+  ASSERT_TRUE(host.initialize());
+  EXPECT_TRUE(host.renew_lease());
+  host.reset();
+  EXPECT_FALSE(host.renew_lease());
+  EXPECT_THAT(script.calls, ElementsAre("initialize", "renew_lease", "reset"));
+}
+
+TEST(FilterHost, ALeaseThatCannotBeRenewedLeavesTheFilterAsItIs) {
+  FakeDriverScript script;
+  FilterHost host(std::make_unique<FakeDriver>(script));
+  ASSERT_TRUE(host.initialize());
+  script.renew_error = Error("settings: gone");
+  EXPECT_EQ(host.renew_lease().error().message(), "settings: gone");
+  EXPECT_EQ(host.state(), kInitialized);
+  EXPECT_THAT(script.calls, ElementsAre("initialize", "renew_lease"));
+}
+
+TEST(FilterHost, TheStatusToldDuringASyncKnowsOfTheRenewal) {
+  BusyHost busy;
+  busy.finish();
+  ASSERT_TRUE(busy.host().renew_lease());
+  std::promise<void> begun;
+  std::promise<void> finish;
+  busy.script().on_sync = [&](const Snapshot&) {
+    begun.set_value();
+    finish.get_future().wait();
+  };
+  std::jthread sync([&] { EXPECT_TRUE(busy.host().sync(empty_snapshot())); });
+  begun.get_future().wait();
+  EXPECT_EQ(busy.host().status().rules, 3U) << "as of renew_lease()";
+  finish.set_value();
+}
+
+TEST(FilterHost, EventsOfADriverAtWorkAreTakenWhenItIsDone) {
+  BusyHost busy;
+  busy.script().events.resize(3);
+  const auto none = busy.host().take_events(10);
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code(), ErrorCode::kUnavailable);
+  busy.finish();
+  EXPECT_EQ(busy.host().take_events(2)->size(), 2U);
+}
+
+TEST(FilterHost, AWatcherKeepsADescriptorOpenThatTheDriverHasClosed) {
+  FakeDriverScript script;
+  FilterHost host(std::make_unique<FakeDriver>(script));
+  EXPECT_EQ(host.events_fd(), nullptr);
+  UniqueFd first(eventfd(0, EFD_CLOEXEC));
+  script.events_fd = first.get();
+  ASSERT_TRUE(host.initialize());
+  const auto watched = host.events_fd();
+  ASSERT_NE(watched, nullptr);
+  EXPECT_NE(watched->get(), first.get());
+  ASSERT_TRUE(host.sync(empty_snapshot()));
+  EXPECT_EQ(host.events_fd(), watched) << "the same as long as it holds";
+
+  first.reset();
+  script.events_fd = -1;
+  host.reset();
+  EXPECT_EQ(host.events_fd(), nullptr);
+  EXPECT_GE(fcntl(watched->get(), F_GETFD), 0);
+}
+
+TEST(FilterHost, TheDescriptorAfterAnotherInitializeIsAnotherObject) {
+  FakeDriverScript script;
+  const UniqueFd fd(eventfd(0, EFD_CLOEXEC));
+  script.events_fd = fd.get();
+  FilterHost host(std::make_unique<FakeDriver>(script));
+  ASSERT_TRUE(host.initialize());
+  const auto first = host.events_fd();
+  ASSERT_TRUE(host.initialize());
+  EXPECT_NE(host.events_fd(), first);
+  script.sync_error = Error("once");
+  const auto second = host.events_fd();
+  ASSERT_FALSE(host.sync(empty_snapshot()));
+  EXPECT_NE(host.events_fd(), second) << "the driver was reset";
 }
 
 TEST(FilterHost, WhatWasRetiredIsNeverBroughtBack) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace pxegate {
 namespace {
@@ -34,6 +35,10 @@ class MockDriver : public FilterDriver {
   MOCK_METHOD(DriverStatus, status, (), (const, override));
   MOCK_METHOD(Result<Policy>, installed, (), (const, override));
   MOCK_METHOD(Result<Observations>, observe, (), (const, override));
+  MOCK_METHOD(Result<>, renew_lease, (), (override));
+  MOCK_METHOD(Result<std::vector<EventRecord>>, take_events, (std::size_t),
+              (override));
+  MOCK_METHOD(int, events_fd, (), (const, override));
 };
 
 class GuardedDriverTest : public ::testing::Test {
@@ -71,6 +76,13 @@ TEST_F(GuardedDriverTest, PassesOnWhatTheDriverDoes) {
   EXPECT_CALL(mock_, observe)
       .WillOnce(Return(Observations{
           .supported = true, .clients = {}, .relays = {}, .counters = {}}));
+  EXPECT_CALL(mock_, renew_lease).WillOnce(Return(Result<>{}));
+  EXPECT_CALL(mock_, take_events(7))
+      .WillOnce(Return(std::vector<EventRecord>(7)));
+  EXPECT_CALL(mock_, events_fd).WillOnce(Return(0));
+  EXPECT_TRUE(guard().renew_lease());
+  EXPECT_EQ(guard().take_events(7)->size(), 7U);
+  EXPECT_EQ(guard().events_fd(), 0);
   EXPECT_TRUE(guard().initialize());
   EXPECT_EQ(guard().sync({})->upserts, 3U);
   EXPECT_TRUE(guard().tear_down());
@@ -89,6 +101,9 @@ TEST_F(GuardedDriverTest, WhatIsThrownBecomesAnErrorThatNamesPluginAndCall) {
   ON_CALL(mock_, tear_down).WillByDefault(Throw(42));
   ON_CALL(mock_, installed).WillByDefault(Throw(kBroken));
   ON_CALL(mock_, observe).WillByDefault(Throw(kBroken));
+  ON_CALL(mock_, renew_lease).WillByDefault(Throw(kBroken));
+  ON_CALL(mock_, take_events).WillByDefault(Throw(kBroken));
+  ON_CALL(mock_, events_fd).WillByDefault(Throw(kBroken));
   EXPECT_THAT(
       guard().initialize().error().message(),
       AllOf(HasSubstr("plugin x: initialize()"), HasSubstr("out of order")));
@@ -97,6 +112,11 @@ TEST_F(GuardedDriverTest, WhatIsThrownBecomesAnErrorThatNamesPluginAndCall) {
               AllOf(HasSubstr("tear_down()"), HasSubstr("unknown")));
   EXPECT_THAT(guard().installed().error().message(), HasSubstr("installed()"));
   EXPECT_THAT(guard().observe().error().message(), HasSubstr("observe()"));
+  EXPECT_THAT(guard().renew_lease().error().message(),
+              HasSubstr("renew_lease()"));
+  EXPECT_THAT(guard().take_events(1).error().message(),
+              HasSubstr("take_events()"));
+  EXPECT_EQ(guard().events_fd(), -1);
 }
 
 TEST_F(GuardedDriverTest, AnErrorNamesThePluginAndKeepsItsCode) {
@@ -169,6 +189,18 @@ TEST_F(GuardedDriverTest, ADescriptorIsAskedForOnce) {
   EXPECT_CALL(mock_, wake_fd).WillOnce(Return(0));
   EXPECT_EQ(guard().wake_fd(), 0);
   EXPECT_EQ(guard().wake_fd(), 0);
+}
+
+TEST_F(GuardedDriverTest, EventsOfADescriptorThatIsNoneAreNotWatched) {
+  EXPECT_CALL(mock_, events_fd).WillOnce(Return(1'000'000));
+  EXPECT_EQ(guard().events_fd(), -1);
+}
+
+TEST_F(GuardedDriverTest, MoreEventsThanAskedForAreAnError) {
+  EXPECT_CALL(mock_, take_events(2))
+      .WillOnce(Return(std::vector<EventRecord>(3)));
+  EXPECT_THAT(guard().take_events(2).error().message(),
+              HasSubstr("3 events, 2 were asked for"));
 }
 
 TEST_F(GuardedDriverTest, WokenThatThrowsAsksForASync) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/driver/plugin_note.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <link.h>
@@ -117,9 +118,9 @@ TEST(PluginNote, IsFoundAmongOthersInAnySegment) {
 
 TEST(PluginNote, AnotherAbiIsRefusedWhateverElseTheNoteHolds) {
   DriverNote other = kNote;
-  other.abi = 2;
+  other.abi = kDriverAbi + 1;
   expect_refused(Object().add(PT_NOTE, bytes(other)).write(),
-                 "version 2 of the driver ABI");
+                 fmt::format("version {} of the driver ABI", kDriverAbi + 1));
   expect_refused(
       Object().add(PT_NOTE, note_of("pxegate", 1, bytes(7U))).write(),
       "version 7 of the driver ABI");
