@@ -92,7 +92,7 @@ __u64 new_relay_tat_ns[PXE_INTERFACE_BUCKETS];
 struct request {
 	struct pxe_seen seen; /* first, for is_zero() */
 	struct pxe_addr addr;
-	__u64 slot; /* of addr where that is Ethernet, else 0 */
+	__u64 slot;	 /* of addr where that is Ethernet, else 0 */
 	__u64 others[2]; /* as slot, of other addresses that come with it */
 	__u32 options;	 /* DHCPv4: where they start; 0: they were read */
 	__u32 end;
@@ -197,9 +197,9 @@ static __always_inline __u64 read_clock(struct pxe_counters *own)
 
 static __always_inline int is_zero(const struct pxe_ip *ip)
 {
-	const __u64 *halves = (const __u64 *)ip;
+	const __u32 *words = (const __u32 *)ip;
 
-	return !(halves[0] | halves[1]);
+	return !(words[0] | words[1] | words[2] | words[3]);
 }
 
 static __always_inline int is_discovery_relay(const struct pxe_ip *relay)
@@ -270,7 +270,8 @@ static __noinline __u32 decide_unknown(struct request *request, __u64 now)
 		seen->reason = PXE_REASON_RULE;
 		return PXE_DENY;
 	}
-	if (settings.discovery_restricted && !is_discovery_relay(&seen->relay)) {
+	if (settings.discovery_restricted &&
+	    !is_discovery_relay(&seen->relay)) {
 		seen->reason = PXE_REASON_DISCOVERY;
 		return PXE_DENY;
 	}
@@ -433,8 +434,8 @@ static __noinline int describe(struct xdp_md *ctx, struct request *request)
 	return 0;
 }
 
-static __noinline int report(struct request *request,
-			     struct pxe_counters *own, __u64 now)
+static __noinline int report(struct request *request, struct pxe_counters *own,
+			     __u64 now)
 {
 	__u32 verdict = request->seen.verdict;
 	struct pxe_event *event;
@@ -561,13 +562,13 @@ static __always_inline int judge(struct xdp_md *ctx, struct request *request)
 	request->seen.verdict = verdict;
 	if (request->seen.reason < PXE_REASONS)
 		own->packets[verdict][request->seen.reason]++;
-	may_record = verdict == PXE_ALLOW ||
-		     take_own_token(&own->records_tat_ns, now,
-				    PXE_RECORDS_PER_SECOND);
+	may_record =
+	    verdict == PXE_ALLOW ||
+	    take_own_token(&own->records_tat_ns, now, PXE_RECORDS_PER_SECOND);
 	if (!is_zero(&request->seen.relay))
 		record_relay(request,
-			     may_record && request->seen.reason !=
-					       PXE_REASON_RELAY_RATE,
+			     may_record &&
+				 request->seen.reason != PXE_REASON_RELAY_RATE,
 			     now);
 	if (may_record)
 		record_client(ctx, request, own, now);
@@ -624,16 +625,15 @@ static __noinline int handle_dhcpv4(struct xdp_md *ctx,
 		if (pxe_is_reply(&bootp, &options))
 			return XDP_PASS;
 		/* Without a type it is BOOTP, the Bootstrap Protocol. */
-		request.out_of_scope = pxe_only && options.complete &&
-				       options.message_type &&
-				       !options.network_boot &&
-				       !frame->proxy_dhcp;
+		request.out_of_scope =
+		    pxe_only && options.complete && options.message_type &&
+		    !options.network_boot && !frame->proxy_dhcp;
 	}
 	if (bootp.giaddr) {
-		request.seen.relay.octets[10] = 0xff;
-		request.seen.relay.octets[11] = 0xff;
-		__builtin_memcpy(request.seen.relay.octets + 12, &bootp.giaddr,
-				 sizeof(bootp.giaddr));
+		__u32 *words = (__u32 *)&request.seen.relay;
+
+		words[2] = pxe_htonl(0xffff);
+		words[3] = bootp.giaddr;
 	}
 	request.seen.reason =
 	    pxe_client_address(&bootp, &options, &request.addr);

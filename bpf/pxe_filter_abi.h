@@ -137,7 +137,7 @@ struct pxe_settings {
 	__u32 abi_version;
 	__u8 unknown_verdict;
 	__u8 scope;
-	__u8 stale_action; /* anything unknown counts as deny */
+	__u8 stale_action;	   /* anything unknown counts as deny */
 	__u8 discovery_restricted; /* nonzero: discovery_relays applies */
 	__u64 lease_until_ns;	   /* 0: never runs out */
 	/* One request per so many, PXE_SECOND_NS / rate; 0: no limit. */
@@ -152,8 +152,8 @@ static_assert(sizeof(struct pxe_settings) == 32, "no holes");
  */
 struct pxe_counters {
 	__u64 packets[PXE_VERDICTS][PXE_REASONS];
-	__u64 events_lost;	/* the ring buffer was full */
-	__u64 events_limited;	/* more than PXE_EVENTS_PER_SECOND */
+	__u64 events_lost;	  /* the ring buffer was full */
+	__u64 events_limited;	  /* more than PXE_EVENTS_PER_SECOND */
 	__u64 clients_unrecorded; /* more than PXE_RECORDS_PER_SECOND */
 	__u64 events_tat_ns[PXE_VERDICTS];
 	__u64 events_missed; /* lost or limited since the last event */
@@ -179,8 +179,8 @@ struct pxe_seen {
 				relayed */
 	__u32 ifindex;
 	__u16 vlan[PXE_MAX_VLANS]; /* VLAN ids, outermost first */
-	__u16 arch; /* RFC 4578 client architecture, or PXE_NO_ARCH */
-	__u8 vlans; /* how many of vlan[] are set */
+	__u16 arch;	   /* RFC 4578 client architecture, or PXE_NO_ARCH */
+	__u8 vlans;	   /* how many of vlan[] are set */
 	__u8 message_type; /* RFC 2132 9.6, or for DHCPv6 RFC 8415 7.3, or
 			      PXE_NO_MESSAGE_TYPE */
 	__u8 verdict;
