@@ -4,12 +4,16 @@
 // names that are swapped, removal and return.
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <array>
 #include <iostream>
 #include <thread>
 
@@ -18,6 +22,9 @@
 
 namespace pxegate::testing {
 namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 // A DISCOVER that needs two pages, so that it comes in several buffers.
 Bytes large_discover(const Mac& mac) {
@@ -255,6 +262,33 @@ TEST_F(XdpInterfacesLoadTest, OneThatReturnsUnderLoadIsFilteredAMomentLater) {
       kTimes, times, through);
   EXPECT_FALSE(passes(kDenied));
   EXPECT_TRUE(passes(kAllowed));
+}
+
+// Where a dispatcher cannot be had, what filters without one must go on.
+TEST_F(XdpInterfacesLoadTest, ARefusedDispatcherLeavesTheInterfaceFiltered) {
+  started(usual(kAllow)).reset();
+  const std::uint32_t link = link_id();
+  const std::uint32_t program = program_id();
+  const std::string said = in_child([this] {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    std::array<__user_cap_data_struct, 2> data{};
+    if (::syscall(SYS_capget, &header, data.data()) != 0) return std::string();
+    data[0].effective &= ~(1U << CAP_SYS_ADMIN);
+    data[0].permitted = data[0].effective;
+    if (::syscall(SYS_capset, &header, data.data()) != 0) return std::string();
+    XdpOptions shared = options();
+    shared.attach = XdpAttach::kDispatcher;
+    auto driver = make_xdp_driver(shared);
+    if (auto done = driver->initialize(); !done) return done.error().message();
+    return fmt::format("{}: {}", target_of(*driver).mode,
+                       target_of(*driver).detail);
+  });
+  EXPECT_THAT(said, StartsWith("native: "));
+  EXPECT_THAT(said, HasSubstr("CAP_SYS_ADMIN"));
+  EXPECT_EQ(link_id(), link);
+  EXPECT_NE(program_id(), program) << "it has to be kept up to date";
+  EXPECT_FALSE(passes(kDenied));
+  EXPECT_TRUE(passes(kUnknown));
 }
 
 }  // namespace
