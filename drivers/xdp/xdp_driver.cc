@@ -457,6 +457,7 @@ void XdpDriver::shut_down() noexcept {
     if (attachment.active()) active.push_back(attachment.interface());
   }
   const bool is_private = pins_.is_private();
+  const auto left = lease();
   reset();
   if (active.empty()) return;
   if (is_private) {
@@ -467,9 +468,14 @@ void XdpDriver::shut_down() noexcept {
     return;
   }
   log::info(
-      "the filter stays in force on {} ([xdp] on_exit = keep); to remove it, "
+      "the filter stays in force on {} ([xdp] on_exit = keep){}; to remove it, "
       "run `pxegate teardown`",
-      fmt::join(active, ", "));
+      fmt::join(active, ", "),
+      left ? fmt::format(
+                 ", with its policy for {} s more ([xdp] stale_after) and "
+                 "stale_action = {} from then on",
+                 left->expired ? 0 : left->age.count(), left->action)
+           : "");
 }
 
 Result<> XdpDriver::tear_down() {

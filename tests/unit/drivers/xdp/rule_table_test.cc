@@ -229,6 +229,10 @@ TEST_F(RuleTableTest, LookupsBesideTheWriterFindEveryRuleThatStays) {
     const HardwareAddress& address = changing[random() % changing.size()];
     if (random() % 2 == 0) {
       put(address, random() % 2 == 0 ? kAllow : kDeny);
+    } else if (random() % 2 == 0) {
+      // Written once more, as it is.
+      const Policy::Entry& again = staying[random() % staying.size()];
+      ASSERT_TRUE(table_.write({&again, 1}));
     } else {
       remove(address);
     }
