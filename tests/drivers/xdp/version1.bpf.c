@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+// SPDX-License-Identifier: Apache-2.0
 /*
  * The maps of version 1, byte for byte, and a program that decides about plain
  * DHCPv4 frames as version 1 did: for the test of the upgrade.

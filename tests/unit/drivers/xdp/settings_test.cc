@@ -109,10 +109,10 @@ TEST(SettingsTest, FieldsThatDifferAreNamed) {
   b.lease_until_ns = 1;
   b.unknown_interval_ns = 1;
   b.relay_interval_ns = 1;
-  EXPECT_THAT(differing_fields(a, b),
-              ElementsAre("version", "scope", "stale_action",
-                          "discovery_restricted", "lease", "unknown_rate",
-                          "relay_rate"));
+  EXPECT_THAT(
+      differing_fields(a, b),
+      ElementsAre("version", "scope", "stale_action", "discovery_restricted",
+                  "lease", "unknown_rate", "relay_rate"));
 }
 
 }  // namespace
