@@ -146,7 +146,7 @@ static_assert(sizeof(struct pxe_relay_forw) == 34, "RFC 8415 section 9");
 enum pxe_found {
 	PXE_OTHER,	/* no DHCP request: none of our business */
 	PXE_CUT_OFF,	/* the frame ends before that is clear */
-	PXE_EXTENSIONS, /* pxe_skip_extensions() can tell */
+	PXE_EXTENSIONS, /* pxe_next_extension() can tell */
 	PXE_REQUEST,	/* addressed to a DHCP server; see pxe_frame.payload */
 	PXE_MALFORMED,	/* claims to be one, and no honest client sends it */
 };
@@ -168,6 +168,7 @@ struct pxe_frame {
 	__u8 proxy_dhcp;     /* to port 4011 */
 	__u8 next_header;    /* IPv6: of what is at `payload` */
 	__u8 first_fragment; /* IPv6 */
+	__u8 extensions;     /* IPv6: how many were passed over */
 };
 
 /* What the options tell, and how far they are read. */
@@ -314,6 +315,7 @@ static __always_inline enum pxe_found pxe_find_dhcpv6(struct pxe_cursor *cursor,
 	frame->ip_version = 6;
 	frame->proxy_dhcp = 0;
 	frame->first_fragment = 0;
+	frame->extensions = 0;
 	frame->next_header = ip->nexthdr;
 	frame->payload = frame->ip + sizeof(*ip);
 	frame->end = frame->payload + pxe_ntohs(ip->payload_len);
@@ -328,7 +330,7 @@ static __always_inline enum pxe_found pxe_find_dhcpv6(struct pxe_cursor *cursor,
 
 /*
  * Walks Ethernet, up to two VLANs, IPv4 with options or IPv6, UDP. After
- * PXE_EXTENSIONS, `frame` is what pxe_skip_extensions() goes on with.
+ * PXE_EXTENSIONS, `frame` is what pxe_next_extension() goes on with.
  */
 static __always_inline enum pxe_found pxe_find_request(const void *data,
 						       const void *data_end,
@@ -397,46 +399,48 @@ static __always_inline enum pxe_found pxe_cut_off(const struct pxe_frame *frame)
 	return frame->first_fragment ? PXE_MALFORMED : PXE_CUT_OFF;
 }
 
-/* Goes on where pxe_find_request() found extension headers. */
+/*
+ * Goes on where pxe_find_request() found extension headers: passes over one,
+ * or reads what follows the last. PXE_EXTENSIONS: go on, which it never says
+ * more than PXE_MAX_EXTENSIONS times.
+ */
 static __always_inline enum pxe_found
-pxe_skip_extensions(void *packet, struct pxe_frame *frame)
+pxe_next_extension(void *packet, struct pxe_frame *frame)
 {
-	__u32 offset = frame->payload, limit = offset + PXE_MAX_EXTENSION_BYTES;
-	__u8 header = frame->next_header;
 	struct pxe_extension extension;
+	__u8 header = frame->next_header;
+	__u32 offset = frame->payload;
 	struct udphdr udp;
+	__u32 size;
 
-	for (int i = 0; i < PXE_MAX_EXTENSIONS; i++) {
-		__u32 size;
-
-		if (!pxe_is_extension(header))
-			break;
-		if (pxe_load_header(packet, frame, offset, &extension,
-				    sizeof(extension)))
+	if (header == IPPROTO_UDP) {
+		if (pxe_load_header(packet, frame, offset, &udp, sizeof(udp)))
 			return pxe_cut_off(frame);
-		size = (extension.length + 1) * 8;
-		if (header == PXE_EXT_AUTHENTICATION)
-			size = (extension.length + 2) * 4;
-		if (header == PXE_EXT_FRAGMENT) {
-			size = sizeof(extension);
-			if (extension.fragment & pxe_htons(PXE_IPV6_OFFSET))
-				return PXE_OTHER;
-			if (extension.fragment &
-			    pxe_htons(PXE_IPV6_MORE_FRAGMENTS))
-				frame->first_fragment = 1;
-		}
-		header = extension.next;
-		offset += size;
-		if (offset > limit)
-			return PXE_MALFORMED;
+		return pxe_judge_udp6(&udp, offset, frame);
 	}
-	if (pxe_is_extension(header))
-		return PXE_MALFORMED;
-	if (header != IPPROTO_UDP)
+	if (!pxe_is_extension(header))
 		return PXE_OTHER;
-	if (pxe_load_header(packet, frame, offset, &udp, sizeof(udp)))
+	if (frame->extensions++ == PXE_MAX_EXTENSIONS)
+		return PXE_MALFORMED;
+	if (pxe_load_header(packet, frame, offset, &extension,
+			    sizeof(extension)))
 		return pxe_cut_off(frame);
-	return pxe_judge_udp6(&udp, offset, frame);
+	size = (extension.length + 1) * 8;
+	if (header == PXE_EXT_AUTHENTICATION)
+		size = (extension.length + 2) * 4;
+	if (header == PXE_EXT_FRAGMENT) {
+		size = sizeof(extension);
+		if (extension.fragment & pxe_htons(PXE_IPV6_OFFSET))
+			return PXE_OTHER;
+		if (extension.fragment & pxe_htons(PXE_IPV6_MORE_FRAGMENTS))
+			frame->first_fragment = 1;
+	}
+	frame->next_header = extension.next;
+	frame->payload = offset + size;
+	if (frame->payload >
+	    frame->ip + sizeof(struct ipv6hdr) + PXE_MAX_EXTENSION_BYTES)
+		return PXE_MALFORMED;
+	return PXE_EXTENSIONS;
 }
 
 /*

@@ -260,10 +260,12 @@ static __always_inline int take_relay_token(const struct pxe_seen *seen,
  * The verdict for a client that no rule names; sets seen.reason. Its own
  * function: known clients do not pay for it.
  */
-static __noinline __u32 decide_unknown(struct request *request, __u64 now)
+__noinline __u32 decide_unknown(struct request *request, __u64 now)
 {
 	struct pxe_seen *seen = &request->seen;
 
+	if (!request)
+		return PXE_DENY;
 	if (settings.unknown_verdict != PXE_ALLOW)
 		return PXE_DENY;
 	if (is_denied(request->others[0]) || is_denied(request->others[1])) {
@@ -384,16 +386,16 @@ static __noinline int find_request_in_copy(struct xdp_md *ctx,
 	return pxe_find_request(headers, headers + size, frame);
 }
 
-static __noinline int skip_extensions(struct xdp_md *ctx,
-				      struct pxe_frame *frame)
+/*
+ * Passes over one extension header. Global, as other functions here, so that
+ * the verifier looks at it once, for any state, and not once for each path
+ * and turn of the loop.
+ */
+__noinline int next_extension(struct xdp_md *ctx, struct pxe_frame *frame)
 {
-	return pxe_skip_extensions(ctx, frame);
+	return frame ? pxe_next_extension(ctx, frame) : PXE_MALFORMED;
 }
 
-/*
- * Reads one option. Global, so that the verifier looks at it once, for any
- * offset, and not once for each path and turn of the loop.
- */
 __noinline int read_option(struct xdp_md *ctx, struct pxe_options *options)
 {
 	return options ? pxe_next_option(ctx, options) : 1;
@@ -421,13 +423,16 @@ static __always_inline void read_options(struct xdp_md *ctx,
 			break;
 }
 
-/* Message type and architecture of a DHCPv4 request whose options were not
+/*
+ * Message type and architecture of a DHCPv4 request whose options were not
  * needed so far.
  */
-static __noinline int describe(struct xdp_md *ctx, struct request *request)
+__noinline int describe(struct xdp_md *ctx, struct request *request)
 {
 	struct pxe_options options;
 
+	if (!request)
+		return 0;
 	read_options(ctx, &options, request->options, request->end);
 	request->seen.arch = options.arch;
 	request->seen.message_type = options.message_type;
@@ -603,15 +608,14 @@ static __always_inline void begin_request(const struct xdp_md *ctx,
 	request->end = frame->end;
 }
 
-static __noinline int handle_dhcpv4(struct xdp_md *ctx,
-				    const struct pxe_frame *frame)
+__noinline int handle_dhcpv4(struct xdp_md *ctx, const struct pxe_frame *frame)
 {
 	int pxe_only = settings.scope == PXE_SCOPE_PXE;
 	struct pxe_options options;
 	struct request request;
 	struct pxe_bootp bootp;
 
-	if (!load_bootp(ctx, frame->payload, &bootp))
+	if (!frame || !load_bootp(ctx, frame->payload, &bootp))
 		return drop_malformed();
 	begin_request(ctx, frame, &request);
 	request.options = frame->payload + PXE_BOOTP_FIXED;
@@ -701,12 +705,13 @@ static __noinline int judge_dhcpv6(struct xdp_md *ctx, struct request *request)
 	return judge(ctx, request);
 }
 
-static __noinline int handle_dhcpv6(struct xdp_md *ctx,
-				    const struct pxe_frame *frame)
+__noinline int handle_dhcpv6(struct xdp_md *ctx, const struct pxe_frame *frame)
 {
 	struct request request;
 	int found;
 
+	if (!frame)
+		return drop_malformed();
 	begin_request(ctx, frame, &request);
 	found = read_dhcpv6(ctx, frame, &request);
 	if (found == PXE_OTHER)
@@ -717,13 +722,15 @@ static __noinline int handle_dhcpv6(struct xdp_md *ctx,
 }
 
 /* What no plain frame needs: fragments of a NIC's, and extension headers. */
-static __noinline int find_request_further(struct xdp_md *ctx,
-					   struct pxe_frame *frame, int found)
+__noinline int find_request_further(struct xdp_md *ctx, struct pxe_frame *frame,
+				    int found)
 {
+	if (!frame)
+		return PXE_MALFORMED;
 	if (found == PXE_CUT_OFF)
 		found = find_request_in_copy(ctx, frame);
-	if (found == PXE_EXTENSIONS)
-		found = skip_extensions(ctx, frame);
+	for (int i = 0; i <= PXE_MAX_EXTENSIONS && found == PXE_EXTENSIONS; i++)
+		found = next_extension(ctx, frame);
 	return found;
 }
 

@@ -69,7 +69,8 @@ static_assert(sizeof(struct pxe_rule) == 4, "no holes");
  * line. A rule is one slot, and a slot is written by one store, so that no
  * reader ever sees half a rule. Zero is an empty slot; else the address, first
  * octet highest, above PXE_SLOT_SHIFT, and PXE_SLOT_RULE with or without
- * PXE_SLOT_ALLOW below. With other bits there it is a deny.
+ * PXE_SLOT_ALLOW below. With other bits there, but PXE_SLOT_OVERFLOW, it is a
+ * deny.
  *
  * PXE_SLOT_OVERFLOW in the first slot, be that empty or not, says that rules
  * of this bucket which found no room are in more_rules. A rule never moves

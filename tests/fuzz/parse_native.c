@@ -34,7 +34,7 @@ static enum pxe_found find_request(struct frame* frame, size_t linear,
     memcpy(headers, frame->bytes, size);
     result = pxe_find_request(headers, headers + size, found);
   }
-  if (result == PXE_EXTENSIONS) result = pxe_skip_extensions(frame, found);
+  while (result == PXE_EXTENSIONS) result = pxe_next_extension(frame, found);
   return result;
 }
 
