@@ -327,7 +327,14 @@ static __always_inline long pxe_load(void *packet, __u32 offset, void *to,
 	const void *at = (void *)(long)ctx->data;
 
 	if (offset < PXE_MAX_OFFSET) {
-		at += offset;
+		__u32 near = offset;
+
+		/*
+		 * Linux 6.12 forgets the bounds of a number whose sum with a
+		 * constant was compared: tell it again what it was just told.
+		 */
+		asm volatile("" : "+r"(near));
+		at += near & (PXE_MAX_OFFSET - 1);
 		if (at + size <= data_end) {
 			__builtin_memcpy(to, at, size);
 			return 0;
