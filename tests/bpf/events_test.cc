@@ -128,17 +128,23 @@ TEST_F(Events, OfManyClientsAreLimitedAndCounted) {
 
 TEST_F(Events, OfAllowedAreNotHiddenByAFloodOfDenied) {
   program().set_rule(ethernet_addr(kClientMac), PXE_ALLOW);
-  ASSERT_TRUE(on_cpu(0, [&] {
-    flood(3000);
-    passes((Ethernet{} / Ipv4{} / Udp{} / Bootp{} / DhcpOptions{}).bytes());
-  }));
-  const auto events = program().events();
-  ASSERT_FALSE(events.empty());
+  const Bytes allowed =
+      (Ethernet{} / Ipv4{} / Udp{} / Bootp{} / DhcpOptions{}).bytes();
+  std::uint64_t missed = 0;
+  // The last of a flood may have been told of: then none was missed since.
+  for (int i = 0; i < 5 && missed == 0; ++i) {
+    ASSERT_TRUE(on_cpu(0, [&] {
+      flood(3000);
+      passes(allowed);
+    }));
+    const auto events = program().events();
+    ASSERT_FALSE(events.empty());
+    ASSERT_EQ(events.back().seen.verdict, PXE_ALLOW);
+    missed = events.back().missed;
+    EXPECT_EQ(own().events_missed, 0U);
+  }
   EXPECT_GT(own().events_limited, 0U);
-  EXPECT_EQ(events.back().seen.verdict, PXE_ALLOW);
-  // It tells how many there were that it does not tell of.
-  EXPECT_GT(events.back().missed, 0U);
-  EXPECT_EQ(own().events_missed, 0U);
+  EXPECT_GT(missed, 0U) << "it tells how many there were that it does not show";
 }
 
 TEST_F(Events, ThatFindNoRoomAreCounted) {
