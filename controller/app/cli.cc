@@ -112,9 +112,9 @@ class Session {
       const auto relay = IpNetwork::parse(arguments_.relay);
       if (!relay || relay->prefix_length != 128 ||
           arguments_.relay.find('/') != std::string::npos) {
-        return failed(
-            Error("--relay: " + pxegate::quoted(arguments_.relay) + " is no IP address"),
-            kExitUsage);
+        return failed(Error("--relay: " + pxegate::quoted(arguments_.relay) +
+                            " is no IP address"),
+                      kExitUsage);
       }
       filter.relay = ip_to_string(relay->address);
     }
@@ -124,7 +124,7 @@ class Session {
          .offline = [this] { return hooks_.offline_backend(loaded_.config); },
          .stop = hooks_.stop_signals(),
          .emit = [this](const std::string& text) { return emit(text); },
-         .reader_left = [this] { return !out_; },
+         .reader_left = [this] { return !out_ || hooks_.reader_left(); },
          .complain = [this](const std::string& text) { complain(text); }},
         {.follow = arguments_.follow,
          .json = arguments_.json,

@@ -53,6 +53,8 @@ struct CliHooks {
   // From the first call on what ends a command by Ctrl-C, SIGTERM or SIGHUP
   // requests a stop instead.
   std::function<std::stop_token()> stop_signals;
+  // Whether nobody can read `out` any more, also before anything is written.
+  std::function<bool()> reader_left;
   // The terminal that `out` is; nullopt where it is none.
   std::function<std::optional<TerminalSize>()> terminal;
   std::shared_ptr<const Clock> clock;

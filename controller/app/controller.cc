@@ -252,9 +252,7 @@ void Controller::stop() {
 
 Result<EventPage> Controller::events(const EventQuery& query) {
   EventPage page = events_.read(query);
-  const auto& host = *engines_.current()->host;
-  page.supported =
-      host.events_fd() != nullptr || host.state() != FilterState::kInitialized;
+  page.supported = tap_.supported();
   return page;
 }
 

@@ -20,9 +20,13 @@ EventTap::~EventTap() { let_go(); }
 
 void EventTap::look(const std::shared_ptr<Engine>& engine) {
   auto fd = engine ? engine->host->events_fd() : nullptr;
-  if (fd == fd_ && engine == engine_.lock()) return;
+  if (fd && fd == fd_ && engine == engine_.lock()) return;
   let_go();
-  if (!fd) return;
+  if (!fd) {
+    if (engine) ask_for_events(engine);
+    return;
+  }
+  supported_ = true;
   const auto watched = hooks_.watch(fd->get(), [this] { take(); });
   if (!watched) {
     log::error("the filter's verdicts are not shown: {}",
@@ -31,6 +35,18 @@ void EventTap::look(const std::shared_ptr<Engine>& engine) {
   }
   engine_ = engine;
   fd_ = std::move(fd);
+}
+
+// One that could not open its events before may do so now.
+void EventTap::ask_for_events(const std::shared_ptr<Engine>& engine) {
+  if (engine == without_.lock() ||
+      engine->host->state() != FilterState::kInitialized) {
+    return;
+  }
+  auto events = engine->host->take_events(kBatch);
+  supported_ = events || events.error().code() != ErrorCode::kNotFound;
+  if (!supported_) without_ = engine;
+  if (events) log_.add(*std::move(events), clock_.now(), clock_.wall());
 }
 
 void EventTap::take() {

@@ -2,6 +2,7 @@
 #ifndef PXEGATE_CONTROLLER_APP_EVENT_TAP_H_
 #define PXEGATE_CONTROLLER_APP_EVENT_TAP_H_
 
+#include <atomic>
 #include <functional>
 #include <memory>
 
@@ -33,7 +34,11 @@ class EventTap {
   // it has events and is not watched already.
   void look(const std::shared_ptr<Engine>& engine);
 
+  // Whether the driver has events, as far as is known. Thread-safe.
+  bool supported() const { return supported_; }
+
  private:
+  void ask_for_events(const std::shared_ptr<Engine>& engine);
   void take();
   void let_go();
 
@@ -41,6 +46,8 @@ class EventTap {
   const Clock& clock_;
   const Hooks hooks_;
   std::weak_ptr<Engine> engine_;
+  std::weak_ptr<Engine> without_;  // it has no events
+  std::atomic<bool> supported_ = true;
   std::shared_ptr<const UniqueFd> fd_;  // watched; null: nothing is
 };
 

@@ -45,6 +45,8 @@ bool EventsCommand::run() {
 }
 
 EventsCommand::Next EventsCommand::ask_controller() {
+  // It can have the filter's events only once this lets go of them.
+  filter_ = nullptr;
   const bool waits = wishes_.follow && teller_ == Teller::kController;
   const auto body =
       means_.client.get(fmt::format("/v1/events?after={}&run={}&wait={}", last_,
@@ -123,13 +125,13 @@ EventsCommand::Next EventsCommand::wait_for_a_controller(const Error& why) {
 
 void EventsCommand::told_by(Teller teller) {
   waiting_ = false;
-  if (std::exchange(teller_, teller) == teller) return;
+  const Teller before = std::exchange(teller_, teller);
+  if (before == teller) return;
   if (teller == Teller::kFilter) {
     means_.complain("no controller runs: reading the filter itself");
-    return;
+  } else if (before == Teller::kFilter) {
+    means_.complain("a controller runs: asking it from now on");
   }
-  if (filter_) means_.complain("a controller runs: asking it from now on");
-  filter_ = nullptr;
 }
 
 EventsCommand::Next EventsCommand::show(const Json& page) {

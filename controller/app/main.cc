@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -36,6 +37,11 @@ bool pause_unless_stopped(std::chrono::milliseconds duration) {
   return received < 0 || received == SIGWINCH;
 }
 
+bool stdout_reader_left() {
+  pollfd out{STDOUT_FILENO, 0, 0};
+  return poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 std::optional<pxegate::TerminalSize> stdout_terminal() {
   winsize size{};
   if (isatty(STDOUT_FILENO) == 0) return std::nullopt;
@@ -62,6 +68,7 @@ int main(int argc, char** argv) {
   hooks.pause = pause_unless_stopped;
   pxegate::StopSignals stop_signals;
   hooks.stop_signals = [&stop_signals] { return stop_signals.token(); };
+  hooks.reader_left = stdout_reader_left;
   hooks.terminal = stdout_terminal;
   hooks.clock = std::make_shared<pxegate::SystemClock>();
   return pxegate::run_cli(argc, argv, std::cout, std::cerr, hooks);

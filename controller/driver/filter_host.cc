@@ -51,6 +51,7 @@ Result<SyncReport> FilterHost::sync(const Snapshot& desired) {
   }
   auto report = driver_->sync(desired);
   if (report) {
+    note_events_fd();
     note(FilterState::kInitialized);
   } else {
     driver_->reset();
@@ -110,7 +111,15 @@ void FilterHost::note(FilterState state) {
 }
 
 void FilterHost::note_anew(FilterState state) {
+  drivers_events_fd_ = -1;
+  note_events_fd();
+  note(state);
+}
+
+void FilterHost::note_events_fd() {
   const int fd = driver_->events_fd();
+  // The same while nothing else was noted.
+  if (fd >= 0 && fd == drivers_events_fd_) return;
   std::shared_ptr<const UniqueFd> events;
   if (fd >= 0) {
     events = std::make_shared<const UniqueFd>(fcntl(fd, F_DUPFD_CLOEXEC, 0));
@@ -120,7 +129,7 @@ void FilterHost::note_anew(FilterState state) {
       events = nullptr;
     }
   }
-  note(state);
+  drivers_events_fd_ = fd;
   const std::lock_guard lock(known_mutex_);
   events_fd_ = std::move(events);
 }
@@ -170,7 +179,9 @@ Result<Observations> FilterHost::observe() const {
 Result<std::vector<EventRecord>> FilterHost::take_events(std::size_t limit) {
   const Lock lock(mutex_, kMoment);
   if (!lock) return busy();
-  return driver_->take_events(limit);
+  auto events = driver_->take_events(limit);
+  note_events_fd();
+  return events;
 }
 
 std::shared_ptr<const UniqueFd> FilterHost::events_fd() const {

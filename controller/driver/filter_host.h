@@ -80,11 +80,13 @@ class FilterHost {
   void note(FilterState state);
   // As note(), after one that may have given the driver another events_fd().
   void note_anew(FilterState state);
+  void note_events_fd();
 
   mutable std::timed_mutex mutex_;  // held while the driver is called
   const std::unique_ptr<FilterDriver> driver_;
   const int wake_fd_;
   bool retired_ = false;
+  int drivers_events_fd_ = -1;
 
   mutable std::mutex known_mutex_;  // never held while the driver is called
   FilterState state_ = FilterState::kUninitialized;

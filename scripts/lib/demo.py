@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +109,7 @@ class Filter:
         self._process: subprocess.Popen[Any] | None = None
         self.config = STATE / "pxegate.conf"
         self.log = STATE / "log" / "spine.pxegate.log"
+        self.events = STATE / "log" / "spine.events.log"
 
     def write_config(self) -> str:
         text = "\n".join(
@@ -168,6 +169,33 @@ class Filter:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
             self.kill()
+
+    @contextlib.contextmanager
+    def following(self) -> Iterator[None]:
+        """Has `pxegate events --follow` write to `self.events` meanwhile."""
+        with open(self.events, "wb") as out:
+            follower = self._lab.popen(
+                "spine",
+                self._argv("events", "--follow"),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        try:
+            yield
+        finally:
+            follower.send_signal(signal.SIGINT)
+            try:
+                status = follower.wait(10)
+            except subprocess.TimeoutExpired:
+                follower.kill()
+                raise DemoError("`pxegate events --follow` does not end on Ctrl-C") from None
+        if status != 0:
+            raise DemoError(f"`pxegate events --follow` has failed:\n{_tail(self.events)}")
+
+    def event_lines(self) -> list[str]:
+        return self.events.read_text(encoding="utf-8", errors="replace").splitlines()
 
     def text(self, *command: str) -> str:
         done = self._lab.exec("spine", self._argv(*command), check=False)
@@ -312,7 +340,41 @@ class Demo:
             "off with deny_unknown_macs).",
         )
         self._measure_opening()
-        self._ask_all(expect_answer=(INSPECTED, STRANGER))
+        if self.driver != "xdp":  # the others see no requests
+            self._ask_all(expect_answer=(INSPECTED, STRANGER))
+            return
+        with self.filter.following():
+            # From the first line on whatever falls is told.
+            wait_for(self.filter.event_lines, 10)
+            self._ask_all(expect_answer=(INSPECTED, STRANGER))
+            self._wait_for_events()
+        self._show_events()
+
+    def _wait_for_events(self) -> None:
+        macs = [self.lab.mac(host) for kind in KINDS for host in kind.hosts]
+        silent: list[str] = []
+
+        def told_of_all() -> bool:
+            told = "\n".join(self.filter.event_lines())
+            silent[:] = [mac for mac in macs if mac not in told]
+            return not silent
+
+        if not wait_for(told_of_all, 10):
+            raise DemoError(f"`pxegate events --follow` has not told of {', '.join(silent)}")
+
+    def _show_events(self) -> None:
+        """The header, and the last line of each machine."""
+        self._saw("what `pxegate events --follow` told meanwhile, each machine's last line:")
+        header, *lines = self.filter.event_lines()
+        last = {}
+        for line in lines:
+            for kind in KINDS:
+                for host in kind.hosts:
+                    if self.lab.mac(host) in line:
+                        last[host] = line
+        self.screen.line(self.screen.styled(header, "bold"))
+        for line in sorted(last.values()):
+            self.screen.line(line)
 
     def _measure_opening(self) -> None:
         hosts = INSPECTED.hosts
@@ -572,6 +634,7 @@ class Demo:
         self.screen.line("The lab is up and pxegate runs in it. From this folder:")
         for text, command in (
             ("who asks, as it happens", f"{pxegate} clients --watch"),
+            ("each verdict as it falls", f"{pxegate} events --follow"),
             ("all rules", f"{pxegate} policy"),
             (
                 "inspect another machine, then look again",

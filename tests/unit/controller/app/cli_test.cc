@@ -75,6 +75,7 @@ class CliTest : public ::testing::Test {
     hooks_.pause = [this](std::chrono::milliseconds) {
       return --refreshes_ > 0;
     };
+    hooks_.reader_left = [] { return false; };
     hooks_.stop_signals = [this] { return stop_.get_token(); };
     hooks_.terminal = [this] { return terminal_; };
     hooks_.clock = clock_;

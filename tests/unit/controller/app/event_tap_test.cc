@@ -111,9 +111,28 @@ TEST_F(EventTapTest, AnEngineThatIsGoneIsLetGo) {
 
 TEST_F(EventTapTest, ADriverWithoutEventsIsNotWatched) {
   script_.events_fd = -1;
-  tap_.look(make_engine());
-  tap_.look(nullptr);
+  script_.take_events_error = Error("sees none", ErrorCode::kNotFound);
+  const auto engine = make_engine();
+  tap_.look(engine);
   EXPECT_THAT(watches_, IsEmpty());
+  EXPECT_FALSE(tap_.supported());
+  tap_.look(nullptr);
+}
+
+TEST_F(EventTapTest, ADriverThatCannotTellEventsYetIsAskedAgain) {
+  script_.events_fd = -1;
+  script_.take_events_error = Error("a command reads", ErrorCode::kConflict);
+  const auto engine = make_engine();
+  tap_.look(engine);
+  EXPECT_THAT(watches_, IsEmpty());
+  EXPECT_TRUE(tap_.supported());
+  script_.take_events_error.reset();
+  script_.events_fd = fd_.get();
+  script_.events.resize(2);
+  tap_.look(engine);
+  tap_.look(engine);
+  EXPECT_THAT(watches_, SizeIs(1));
+  EXPECT_EQ(logged(), 2u);
 }
 
 }  // namespace

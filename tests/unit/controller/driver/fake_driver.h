@@ -29,6 +29,7 @@ struct FakeDriverScript {
   std::size_t woken = 0;
   std::optional<Error> renew_error;
   std::vector<EventRecord> events;
+  std::optional<Error> take_events_error;
   int events_fd = -1;
 };
 
@@ -70,6 +71,7 @@ class FakeDriver final : public FilterDriver {
     return true;
   }
   Result<std::vector<EventRecord>> take_events(std::size_t limit) override {
+    if (script_.take_events_error) return fail(*script_.take_events_error);
     std::vector<EventRecord> taken = std::exchange(script_.events, {});
     taken.resize(std::min(limit, taken.size()));
     return taken;

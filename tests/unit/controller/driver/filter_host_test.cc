@@ -385,6 +385,16 @@ TEST(FilterHost, AWatcherKeepsADescriptorOpenThatTheDriverHasClosed) {
   EXPECT_GE(fcntl(watched->get(), F_GETFD), 0);
 }
 
+TEST(FilterHost, ADescriptorThatTurnsUpLaterIsFound) {
+  FakeDriverScript script;
+  const UniqueFd fd(eventfd(0, EFD_CLOEXEC));
+  FilterHost host(std::make_unique<FakeDriver>(script));
+  ASSERT_TRUE(host.initialize());
+  script.events_fd = fd.get();
+  ASSERT_TRUE(host.sync(empty_snapshot()));
+  EXPECT_NE(host.events_fd(), nullptr);
+}
+
 TEST(FilterHost, TheDescriptorAfterAnotherInitializeIsAnotherObject) {
   FakeDriverScript script;
   const UniqueFd fd(eventfd(0, EFD_CLOEXEC));
