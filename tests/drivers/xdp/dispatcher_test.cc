@@ -121,10 +121,10 @@ class XdpDispatcherTest : public XdpTest {
     std::error_code error;
     for (std::filesystem::directory_iterator it("/sys/fs/bpf/xdp", error), end;
          !error && it != end; it.increment(error)) {
-      const std::string name = it->path().filename();
-      if (name.starts_with("dispatch-") &&
-          std::ranges::find(before_, name) == before_.end()) {
-        names.push_back(it->path());
+      const std::string path = it->path();
+      if (it->path().filename().string().starts_with("dispatch-") &&
+          std::ranges::find(before_, path) == before_.end()) {
+        names.push_back(path);
       }
     }
     return names;
