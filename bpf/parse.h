@@ -110,6 +110,7 @@ static_assert(sizeof(struct pxe_bootp) == 16, "no holes");
 #define PXE_DHCPV6_RECONFIGURE 10
 #define PXE_DHCPV6_RELAY_FORW 12
 #define PXE_DHCPV6_RELAY_REPL 13
+#define PXE_DHCPV6_DHCPV4_QUERY 20
 #define PXE_DHCPV6_DHCPV4_RESPONSE 21
 #define PXE_OPT6_CLIENT_ID 1
 #define PXE_OPT6_RELAY_MESSAGE 9
@@ -647,6 +648,7 @@ static __always_inline int pxe_next_option(void *packet,
 		options->network_boot = 1;
 		break;
 	case PXE_OPT_CLIENT_ARCH:
+		options->network_boot = 1;
 		if (length >= sizeof(arch) &&
 		    pxe_load_option(packet, options, offset, arch,
 				    sizeof(arch)))
@@ -750,6 +752,8 @@ static __always_inline int pxe_enter_dhcpv6(void *packet,
 	message->end = end;
 	if (type != PXE_DHCPV6_RELAY_FORW) {
 		message->message_type = type;
+		/* Whose DHCPv4 message is not looked into. */
+		message->network_boot = type == PXE_DHCPV6_DHCPV4_QUERY;
 		message->in_relay = 0;
 		message->offset = offset + PXE_DHCPV6_HEADER;
 		return 0;

@@ -87,6 +87,9 @@ volatile struct pxe_settings settings SEC(".data.settings") = {
 #define PXE_INTERFACE_BUCKETS 256
 __u64 new_unknown_tat_ns[PXE_INTERFACE_BUCKETS];
 __u64 new_relay_tat_ns[PXE_INTERFACE_BUCKETS];
+/* As these, for records of those whose verdict took no token. */
+__u64 unknown_record_tat_ns[PXE_INTERFACE_BUCKETS];
+__u64 relay_record_tat_ns[PXE_INTERFACE_BUCKETS];
 
 /* A request with what was read of it, on its way to the verdict. */
 struct request {
@@ -97,6 +100,8 @@ struct request {
 	__u32 options;	 /* DHCPv4: where they start; 0: they were read */
 	__u32 end;
 	__u8 out_of_scope;
+	__u8 by_other;	 /* a rule for one of `others` decided */
+	__u8 took_token; /* of unknown_rate, or there is none */
 };
 
 #define PXE_NO_RULE PXE_VERDICTS
@@ -216,15 +221,14 @@ static __always_inline int is_denied(__u64 slot)
 	return slot && find_slot(slot) == PXE_DENY;
 }
 
-/* What all unknown clients on an interface share that are not recorded yet. */
-static __always_inline int take_shared_token(const struct request *request,
-					     __u64 now)
+/* From a bucket that an interface's clients or relays share. */
+static __always_inline int take_shared_token(__u64 *buckets,
+					     const struct pxe_seen *seen,
+					     __u64 now, __u64 interval)
 {
-	__u64 interval = settings.unknown_interval_ns;
-	__u32 index = request->seen.ifindex % PXE_INTERFACE_BUCKETS;
-
 	return !interval ||
-	       take_token(&new_unknown_tat_ns[index], now, interval);
+	       take_token(&buckets[seen->ifindex % PXE_INTERFACE_BUCKETS], now,
+			  interval);
 }
 
 static __always_inline int take_unknown_token(const struct request *request,
@@ -239,13 +243,13 @@ static __always_inline int take_unknown_token(const struct request *request,
 	known = bpf_map_lookup_elem(&clients, &addr);
 	if (known)
 		return take_token(&known->unknown_tat_ns, now, interval);
-	return take_shared_token(request, now);
+	return take_shared_token(new_unknown_tat_ns, &request->seen, now,
+				 interval);
 }
 
 static __always_inline int take_relay_token(const struct pxe_seen *seen,
 					    __u64 now)
 {
-	__u32 index = seen->ifindex % PXE_INTERFACE_BUCKETS;
 	__u64 interval = settings.relay_interval_ns;
 	struct pxe_ip ip = seen->relay;
 	struct pxe_relay *relay;
@@ -255,7 +259,7 @@ static __always_inline int take_relay_token(const struct pxe_seen *seen,
 	relay = bpf_map_lookup_elem(&relays, &ip);
 	if (relay)
 		return take_token(&relay->unknown_tat_ns, now, interval);
-	return take_token(&new_relay_tat_ns[index], now, interval);
+	return take_shared_token(new_relay_tat_ns, seen, now, interval);
 }
 
 /*
@@ -273,6 +277,7 @@ __noinline __u32 decide_unknown(struct request *request, __u64 now)
 		return PXE_DENY;
 	if (is_denied(request->others[0]) || is_denied(request->others[1])) {
 		seen->reason = PXE_REASON_RULE;
+		request->by_other = 1;
 		return PXE_DENY;
 	}
 	if (settings.discovery_restricted &&
@@ -288,6 +293,7 @@ __noinline __u32 decide_unknown(struct request *request, __u64 now)
 		seen->reason = PXE_REASON_UNKNOWN_RATE;
 		return PXE_DENY;
 	}
+	request->took_token = 1;
 	return PXE_ALLOW;
 }
 
@@ -295,17 +301,18 @@ static __always_inline __u32 decide(struct request *request, __u64 now)
 {
 	__u64 lease_until = settings.lease_until_ns;
 	struct pxe_seen *seen = &request->seen;
-	__u32 verdict;
+	__u32 verdict, action;
 
 	if (request->out_of_scope) {
 		seen->reason = PXE_REASON_SCOPE;
 		return PXE_ALLOW;
 	}
-	if (lease_until && now >= lease_until &&
-	    settings.stale_action != PXE_STALE_KEEP) {
-		seen->reason = PXE_REASON_STALE;
-		return settings.stale_action == PXE_STALE_ALLOW ? PXE_ALLOW
-								: PXE_DENY;
+	if (lease_until && now >= lease_until) {
+		action = settings.stale_action;
+		if (action != PXE_STALE_KEEP) {
+			seen->reason = PXE_REASON_STALE;
+			return action == PXE_STALE_ALLOW ? PXE_ALLOW : PXE_DENY;
+		}
 	}
 	if (seen->reason == PXE_REASON_RULE) {
 		verdict = request->slot ? find_slot(request->slot)
@@ -480,24 +487,35 @@ static __noinline int report(struct request *request, struct pxe_counters *own,
 }
 
 /*
- * Unknown clients take the token that they share, unless the verdict did, so
- * that a host that makes addresses up cannot wash the others out.
+ * A host that makes addresses up must not wash the others out: what no rule
+ * names becomes a recent client by a token only.
  */
 static __always_inline int may_record_new(const struct request *request,
 					  __u64 now)
 {
-	switch (request->seen.reason) {
-	case PXE_REASON_RULE:
+	const struct pxe_seen *seen = &request->seen;
+
+	if (request->took_token ||
+	    (seen->reason == PXE_REASON_RULE && !request->by_other))
 		return 1;
-	case PXE_REASON_RELAY_RATE:
-	case PXE_REASON_UNKNOWN_RATE:
+	if (seen->reason == PXE_REASON_RELAY_RATE ||
+	    seen->reason == PXE_REASON_UNKNOWN_RATE)
 		return 0;
-	case PXE_REASON_SCOPE:
-	case PXE_REASON_STALE:
-		return take_shared_token(request, now);
-	}
-	return request->seen.verdict == PXE_ALLOW ||
-	       take_shared_token(request, now);
+	return take_shared_token(unknown_record_tat_ns, seen, now,
+				 settings.unknown_interval_ns);
+}
+
+/* As may_record_new(), and whoever asks through it. */
+static __always_inline int may_record_relay(const struct request *request,
+					    __u64 now)
+{
+	const struct pxe_seen *seen = &request->seen;
+
+	if (request->took_token)
+		return 1;
+	return seen->reason != PXE_REASON_RELAY_RATE &&
+	       take_shared_token(relay_record_tat_ns, seen, now,
+				 settings.relay_interval_ns);
 }
 
 static __noinline int record_new_client(struct xdp_md *ctx,
@@ -513,7 +531,9 @@ static __noinline int record_new_client(struct xdp_md *ctx,
 	if (request->options)
 		describe(ctx, request);
 	client.seen = request->seen;
-	bpf_map_update_elem(&clients, &request->addr, &client, BPF_ANY);
+	/* Not over what another CPU has made of the same client meanwhile. */
+	if (bpf_map_update_elem(&clients, &request->addr, &client, BPF_NOEXIST))
+		own->clients_unrecorded++;
 	return report(request, own, now);
 }
 
@@ -547,10 +567,12 @@ static __noinline int record_relay(const struct request *request, int may_add,
 				   __u64 now)
 {
 	const struct pxe_ip *ip = &request->seen.relay;
-	struct pxe_relay *relay, fresh = {};
+	/* With an empty bucket: what made it has had its token. */
+	struct pxe_relay *relay,
+	    fresh = {.unknown_tat_ns = now + PXE_SECOND_NS};
 
 	relay = bpf_map_lookup_elem(&relays, ip);
-	if (!relay && may_add) {
+	if (!relay && may_add && may_record_relay(request, now)) {
 		bpf_map_update_elem(&relays, ip, &fresh, BPF_NOEXIST);
 		relay = bpf_map_lookup_elem(&relays, ip);
 	}
@@ -581,10 +603,7 @@ static __always_inline int judge(struct xdp_md *ctx, struct request *request)
 	    verdict == PXE_ALLOW ||
 	    take_own_token(&own->records_tat_ns, now, PXE_RECORDS_PER_SECOND);
 	if (!is_zero(&request->seen.relay))
-		record_relay(request,
-			     may_record &&
-				 request->seen.reason != PXE_REASON_RELAY_RATE,
-			     now);
+		record_relay(request, may_record, now);
 	if (may_record)
 		record_client(ctx, request, own, now);
 	else

@@ -21,6 +21,8 @@ constexpr seconds kLongPoll{5};
 constexpr seconds kGrace{5};
 // How often the filter itself is read, and a controller looked for.
 constexpr milliseconds kOfflinePause{200};
+// More than a full ring buffer holds.
+constexpr int kOfflinePages = 4;
 constexpr milliseconds kRetryPause{500};
 // Who follows sees what came of the last few as well.
 constexpr std::size_t kBefore = 10;
@@ -109,7 +111,9 @@ EventsCommand::Next EventsCommand::ask_filter(const Error& no_controller) {
     return failed(page.error());
   }
   told_by(Teller::kFilter);
-  const bool more = !page->events.empty();
+  // Without an end in a flood, it stops where a full ring would have.
+  const bool more = !page->events.empty() &&
+                    (wishes_.follow || ++offline_pages_ < kOfflinePages);
   const Next next =
       show(events_json(*page, *filter_->policy().inventory, Origin::kFilter));
   if (next != Next::kGoOn || more) return next;

@@ -62,6 +62,7 @@ class EventsCommand {
   EventLines lines_;
   Teller teller_ = Teller::kNobody;
   bool headed_ = false;
+  int offline_pages_ = 0;
   bool waiting_ = false;    // for a controller or a filter, and said so
   std::string run_;         // of the controller that told last
   std::uint64_t last_ = 0;  // that it told

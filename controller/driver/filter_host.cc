@@ -68,8 +68,13 @@ Result<> FilterHost::renew_lease() {
   }
   auto done = driver_->renew_lease();
   // Or a status that is told during a long sync would say that it ran out.
-  if (done) note(FilterState::kInitialized);
+  if (done && has_lease()) note(FilterState::kInitialized);
   return done;
+}
+
+bool FilterHost::has_lease() const {
+  const std::lock_guard lock(known_mutex_);
+  return known_.lease.has_value();
 }
 
 void FilterHost::reset() {

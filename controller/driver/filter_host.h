@@ -77,6 +77,7 @@ class FilterHost {
 
   Result<> tear_down_locked();
   // After a call that changed something: what to tell during the next one.
+  bool has_lease() const;
   void note(FilterState state);
   // As note(), after one that may have given the driver another events_fd().
   void note_anew(FilterState state);

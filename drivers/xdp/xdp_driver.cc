@@ -66,6 +66,7 @@ class XdpDriver final : public FilterDriver {
   };
 
   void attach_all(SyncReport& report);
+  void lease_what_was_taken_over();
   Result<> detach_unwanted();
   Result<> enforce(const std::shared_ptr<const Policy>& policy,
                    SyncReport& report);
@@ -139,16 +140,33 @@ Result<> XdpDriver::initialize() {
   if (auto done = program_->maps.ensure_pinned(pins_); !done) {
     return fail(done.error());
   }
+  lease_what_was_taken_over();
   SyncReport ignored;
   attach_all(ignored);
-  if (auto removed = remove_older_pins(pins_); !removed) return removed;
-  if (auto detached = detach_unwanted(); !detached) return detached;
+  // The filter is in force by now: what cannot be cleaned up must not keep it
+  // from being synced.
+  for (const Result<>& cleaned :
+       {remove_older_pins(pins_), detach_unwanted()}) {
+    if (!cleaned) log::error("{}", cleaned.error().message());
+  }
   // Somebody else may be taking them just now.
   if (auto opened = open_events(); !opened) {
     log::info("{}", opened.error().message());
   }
   initialized_once_ = true;
   return {};
+}
+
+// A policy that has no lease, from an earlier version or configuration, gets
+// one: this controller may never come to its first sync.
+void XdpDriver::lease_what_was_taken_over() {
+  if (program_->settings.read().lease_until_ns != 0 ||
+      program_->rules.table().entries().empty()) {
+    return;
+  }
+  const pxe_settings wanted = to_settings(options_, Verdict::kDeny);
+  program_->settings.write(&pxe_settings::stale_action, wanted.stale_action);
+  program_->settings.write(&pxe_settings::lease_until_ns, lease_end(options_));
 }
 
 // Brings every interface under the program. What does not work is a problem
@@ -349,6 +367,8 @@ Result<> XdpDriver::refuse_oversized(const Policy& desired) {
     }
   }
   write_unknown(Verdict::kDeny);
+  // Nobody renews the lease while syncs fail.
+  program_->settings.write(&pxe_settings::stale_action, __u8{PXE_STALE_DENY});
   if (auto done = rules.write(closing); !done) return done;
   return fail(
       fmt::format("the policy has {} rules, [xdp] max_clients = {} allows "
@@ -518,8 +538,9 @@ DriverStatus XdpDriver::status() const {
     target.mode = attachment.mode();
     const auto problem = problems_.find(target.name);
     if (problem != problems_.end()) target.detail = problem->second;
+    // Also where it filters, but by an earlier program and its maps.
+    status.healthy = status.healthy && target.active && target.detail.empty();
     if (target.detail.empty()) target.detail = attachment.mode_refused();
-    status.healthy = status.healthy && target.active;
     status.targets.push_back(std::move(target));
   }
   status.lease = lease();

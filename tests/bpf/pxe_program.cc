@@ -154,6 +154,8 @@ void PxeProgram::clear() {
   clear_counters();
   std::ranges::fill(skeleton_->bss->new_unknown_tat_ns, 0);
   std::ranges::fill(skeleton_->bss->new_relay_tat_ns, 0);
+  std::ranges::fill(skeleton_->bss->unknown_record_tat_ns, 0);
+  std::ranges::fill(skeleton_->bss->relay_record_tat_ns, 0);
   events();
 }
 

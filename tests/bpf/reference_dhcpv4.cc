@@ -54,6 +54,7 @@ void read_option(std::uint8_t code, View value, Options& out) {
       break;
     case 93:
       if (value.size() >= 2) out.arch = be16(value, 0);
+      out.network_boot = true;
       break;
     case 175:
       out.network_boot = true;

@@ -173,6 +173,8 @@ Read read_dhcpv6(const Message& message) {
   request.message_type = unwrapped.clients[0];
   std::optional<Identity> duid;
   read_client(options, kMostSteps - unwrapped.steps, duid, request);
+  // DHCPV4-QUERY (RFC 7341): it may hold anything.
+  if (request.message_type == 20) request.network_boot = true;
   if (duid && duid->hardware == 1) request.other_addresses.push_back(*duid);
   if (!relayed) {
     request.identity = Identity{1, copy(message.ethernet_source)};

@@ -27,7 +27,8 @@ void add_dhcpv4(Cases& boots, Cases& others) {
   };
   boots.insert(
       boots.end(),
-      {{"pxeclient", with({{60, text("PXEClient")}})},
+      {{"arch_only", with({client_arch(7)})},
+       {"pxeclient", with({{60, text("PXEClient")}})},
        {"pxeclient_and_more", with({{60, text("PXEClient:Arch:00000")}})},
        {"httpclient", with({{60, text("HTTPClient")}})},
        {"httpclient_and_more", with({{60, text("HTTPClient:Arch:00016")}})},
@@ -76,7 +77,6 @@ void add_dhcpv4(Cases& boots, Cases& others) {
         udp / Bootp{.htype = 32, .hlen = 0} / discover_with({})},
        {"discover_of_foreign_hardware",
         udp / Bootp{.htype = 6} / discover_with({})},
-       {"arch_only", with({client_arch(7)})},
        {"other_vendor", with({{60, text("MSFT 5.0")}})},
        {"pxeclien", with({{60, text("PXEClien")}})},
        {"httpclien", with({{60, text("HTTPClien")}})},
@@ -120,6 +120,7 @@ void add_dhcpv6(Cases& boots, Cases& others) {
   boots.insert(
       boots.end(),
       {{"arch_6", with({client_arch6(7)})},
+       {"dhcpv4_query", udp / Dhcpv6{.type = 20, .options = {}}},
        {"arch_6_relayed",
         udp / relay / relay / Dhcpv6{.options = {client_arch6(7)}}, kLink},
        {"empty_arch_6", with({{61}})},

@@ -191,6 +191,14 @@ TEST_F(XdpUpgradeTest, TheNextControllerTakesItsLinkAndItsPolicyOver) {
   EXPECT_FALSE(report->changed());
 }
 
+TEST_F(XdpUpgradeTest, ItsPolicyGetsALeaseBeforeTheFirstSync) {
+  auto driver = make();
+  ASSERT_THAT(driver->initialize(), Succeeds());
+  const auto lease = driver->status().lease;
+  ASSERT_TRUE(lease) << "it would hold forever where Ironic does not answer";
+  EXPECT_FALSE(lease->expired);
+}
+
 TEST_F(XdpUpgradeTest, NoDeniedRequestSlipsThroughMeanwhile) {
   Wire wire = Wire::open("eth1").value();
   const UniqueFd counters = open_pin(old_pin("counters"));

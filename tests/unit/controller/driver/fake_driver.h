@@ -17,6 +17,7 @@ namespace pxegate::testing {
 // What a FakeDriver was asked, and what it shall answer. Belongs to the test:
 // the driver itself belongs to a FilterHost.
 struct FakeDriverScript {
+  bool leased = false;  // its status has a lease
   std::vector<std::string> calls;
   std::optional<Error> initialize_error;
   std::optional<Error> sync_error;
@@ -81,6 +82,7 @@ class FakeDriver final : public FilterDriver {
     DriverStatus status;
     status.driver = "fake";
     status.rules = script_.calls.size();
+    if (script_.leased) status.lease.emplace();
     return status;
   }
 

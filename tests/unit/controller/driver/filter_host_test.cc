@@ -341,6 +341,7 @@ TEST(FilterHost, ALeaseThatCannotBeRenewedLeavesTheFilterAsItIs) {
 
 TEST(FilterHost, TheStatusToldDuringASyncKnowsOfTheRenewal) {
   BusyHost busy;
+  busy.script().leased = true;
   busy.finish();
   ASSERT_TRUE(busy.host().renew_lease());
   std::promise<void> begun;
@@ -352,6 +353,22 @@ TEST(FilterHost, TheStatusToldDuringASyncKnowsOfTheRenewal) {
   std::jthread sync([&] { EXPECT_TRUE(busy.host().sync(empty_snapshot())); });
   begun.get_future().wait();
   EXPECT_EQ(busy.host().status().rules, 3U) << "as of renew_lease()";
+  finish.set_value();
+}
+
+TEST(FilterHost, ADriverWithoutALeaseIsNotAskedForItsStatusBySecond) {
+  BusyHost busy;
+  busy.finish();
+  ASSERT_TRUE(busy.host().renew_lease());
+  std::promise<void> begun;
+  std::promise<void> finish;
+  busy.script().on_sync = [&](const Snapshot&) {
+    begun.set_value();
+    finish.get_future().wait();
+  };
+  std::jthread sync([&] { EXPECT_TRUE(busy.host().sync(empty_snapshot())); });
+  begun.get_future().wait();
+  EXPECT_EQ(busy.host().status().rules, 2U) << "as of the sync before";
   finish.set_value();
 }
 
