@@ -160,10 +160,9 @@ Result<> XdpDriver::initialize() {
 // A policy that has no lease, from an earlier version or configuration, gets
 // one: this controller may never come to its first sync.
 void XdpDriver::lease_what_was_taken_over() {
-  if (program_->settings.read().lease_until_ns != 0 ||
-      program_->rules.table().entries().empty()) {
-    return;
-  }
+  if (program_->settings.read().lease_until_ns != 0) return;
+  const auto left = installed();
+  if (left && left->entries().empty()) return;
   const pxe_settings wanted = to_settings(options_, Verdict::kDeny);
   program_->settings.write(&pxe_settings::stale_action, wanted.stale_action);
   program_->settings.write(&pxe_settings::lease_until_ns, lease_end(options_));
