@@ -72,8 +72,9 @@ std::optional<std::uint64_t> address_in(ByteSpan element) {
 
 struct Dump {
   std::vector<std::uint64_t> addresses = {};
-  bool whole = true;  // nobody wrote meanwhile, to whatever table
   bool plain = true;  // nothing but addresses
+
+  bool operator==(const Dump&) const = default;
 };
 
 void read_elements(ByteSpan message, Dump& dump) {
@@ -98,7 +99,6 @@ Result<bool> read_messages(ByteSpan bytes, Dump& dump) {
     }
     const ByteSpan message =
         bytes.subspan(NLMSG_HDRLEN, header.nlmsg_len - NLMSG_HDRLEN);
-    if ((header.nlmsg_flags & NLM_F_DUMP_INTR) != 0) dump.whole = false;
     if (header.nlmsg_type == NLMSG_DONE || header.nlmsg_type == NLMSG_ERROR) {
       const int error = -front_of<int>(message);
       if (error == ENOENT) return fail("it is missing", ErrorCode::kNotFound);
@@ -174,15 +174,17 @@ Result<std::vector<std::uint64_t>> dump_set(const std::string& table,
                                             std::string_view set) {
   const std::string what = fmt::format("set {} of table {}", set, table);
   const auto request = request_for(table, set);
-  // Mostly it is other tables that are written to. What two dumps in a row
-  // agree about was not changed while the second went on.
+  // The kernel dumps a large set in pieces, and begins each by counting off
+  // what it gave already. Where the set's hash table is rebuilt meanwhile
+  // elements are left out, and NLM_F_DUMP_INTR does not tell. (It does tell of
+  // every write, mostly to other tables.) So what two dumps in a row agree
+  // about is believed, and nothing else.
   constexpr int kTries = 10;
   std::optional<Dump> before;
   for (int i = 0; i < kTries; ++i) {
     auto dump = dump_once(request);
     if (!dump) return fail(dump.error().within(what));
-    if (dump->whole || (before && before->plain == dump->plain &&
-                        before->addresses == dump->addresses)) {
+    if (before == *dump) {
       if (!dump->plain) {
         return fail(what + " holds elements that pxegate does not make",
                     ErrorCode::kInvalid);
