@@ -2,6 +2,7 @@
 #ifndef PXEGATE_CONTROLLER_IRONIC_IRONIC_API_H_
 #define PXEGATE_CONTROLLER_IRONIC_IRONIC_API_H_
 
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -35,6 +36,10 @@ class IronicApi {
   // has decided on it. Pages through as many requests as it takes.
   virtual Result<std::vector<Node>> nodes_in_state(
       std::string_view provision_state) = 0;
+
+  // One node, with inspector_manage_boot as above; nullopt where Ironic says
+  // that it has none of that UUID (or shows it none to this account).
+  virtual Result<std::optional<Node>> node(std::string_view uuid) = 0;
 
   // A page of all nodes after `marker` (empty: from the start), without
   // inspector_manage_boot.

@@ -51,6 +51,23 @@ std::optional<HardwareAddress> parse_client_id(const json& value) {
   return guid ? std::optional(*guid) : std::nullopt;
 }
 
+CollectionFormat node_format(bool with_managed) {
+  CollectionFormat format{
+      .name = "nodes",
+      .fields = {"uuid", "name", "provision_state", "inspect_interface"}};
+  if (with_managed) {
+    format.fields.emplace_back("driver_internal_info.inspector_manage_boot");
+  }
+  return format;
+}
+
+// What to ask for, to read it by node_format().
+std::string node_fields(bool with_managed) {
+  std::string fields = "uuid,name,provision_state,inspect_interface";
+  if (with_managed) fields += ",driver_internal_info";
+  return fields;
+}
+
 Result<> check_uuid(std::string_view what, std::string_view uuid) {
   if (parse_uuid(uuid)) return {};
   return fail(fmt::format("{} {} is not a UUID", what, pxegate::quoted(uuid)),
@@ -109,15 +126,8 @@ Result<Node> IronicClient::read_node(const json& item, bool with_managed) {
 Result<Page<Node>> IronicClient::get_nodes(Query query, std::string_view marker,
                                            bool with_managed,
                                            Listing& listing) {
-  CollectionFormat format{
-      .name = "nodes",
-      .fields = {"uuid", "name", "provision_state", "inspect_interface"}};
-  std::string asked = "uuid,name,provision_state,inspect_interface";
-  if (with_managed) {
-    format.fields.push_back("driver_internal_info.inspector_manage_boot");
-    asked += ",driver_internal_info";
-  }
-  query.emplace_back("fields", asked);
+  const CollectionFormat format = node_format(with_managed);
+  query.emplace_back("fields", node_fields(with_managed));
   query.emplace_back("limit", std::to_string(options_.page_size));
   if (!marker.empty()) {
     if (auto valid = check_uuid("marker", marker); !valid) {
@@ -176,6 +186,35 @@ Result<std::vector<Node>> IronicClient::nodes_in_state(
     if (page->last) return nodes;
     marker = nodes.back().uuid;
   }
+}
+
+Result<std::optional<Node>> IronicClient::node(std::string_view uuid) {
+  if (auto valid = check_uuid("node", uuid); !valid) return fail(valid.error());
+  const auto answer = service_.get(fmt::format("/v1/nodes/{}", uuid),
+                                   {{"fields", node_fields(true)}}, uuid);
+  if (!answer) {
+    if (answer.error().code() == ErrorCode::kNotFound) return std::nullopt;
+    return fail(answer.error());
+  }
+  std::optional<Node> found;
+  const auto end = read_collection(
+      R"({"nodes":[)" + answer->body + "]}", node_format(true),
+      [&](const json& item) -> Result<> {
+        auto node = read_node(item, true);
+        if (!node) return fail(node.error());
+        if (found || node->uuid != uuid) {
+          return fail(fmt::format("asked for node {}, got {}", uuid,
+                                  found ? "several" : node->uuid),
+                      ErrorCode::kInvalid);
+        }
+        found = *std::move(node);
+        return {};
+      });
+  if (!end) return fail(end.error().within(answer->request));
+  if (!found) {
+    return fail(answer->request + ": an empty answer", ErrorCode::kInvalid);
+  }
+  return found;
 }
 
 Result<Page<Node>> IronicClient::nodes_page(std::string_view marker) {

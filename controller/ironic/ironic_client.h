@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -54,6 +55,7 @@ class IronicClient final : public IronicApi {
   // so that it has to be read again.
   Result<std::vector<Node>> nodes_in_state(
       std::string_view provision_state) override;
+  Result<std::optional<Node>> node(std::string_view uuid) override;
   Result<Page<Node>> nodes_page(std::string_view marker) override;
   Result<Page<Port>> ports_page(std::string_view marker) override;
   Result<std::vector<Port>> ports_of_node(std::string_view uuid) override;

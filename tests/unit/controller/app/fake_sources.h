@@ -96,6 +96,14 @@ class FakeIronic final : public IronicApi {
     }
     return found;
   }
+  Result<std::optional<Node>> node(std::string_view uuid) override {
+    if (auto error = begin("node " + std::string(uuid), node_ports_cost)) {
+      return fail(*error);
+    }
+    const auto found = std::ranges::find(truth.nodes, uuid, &Node::uuid);
+    if (found == truth.nodes.end()) return std::nullopt;
+    return *found;
+  }
   Result<Page<Node>> nodes_page(std::string_view marker) override {
     if (auto error = begin("nodes " + std::string(marker), page_cost)) {
       return fail(*error);
