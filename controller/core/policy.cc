@@ -37,6 +37,8 @@ constexpr std::array<RuleInfo, kRuleCount> kRules = {{
      "supported_inspect_interfaces"},
     {Rule::kNodeMissing, Verdict::kDeny, "node_missing",
      "its port is in Ironic but its node is not in the list of nodes"},
+    {Rule::kOtherNetwork, Verdict::kDeny, "other_network",
+     "Ironic says that its port is on another physical_network"},
     {Rule::kUnknownInspection, Verdict::kAllow, "unknown_inspection",
      "Ironic does not know it, and some node is being inspected"},
     {Rule::kUnknownDiscovery, Verdict::kAllow, "unknown_discovery",
@@ -99,7 +101,7 @@ Rule decide_by_state(const Node& node, const PolicyOptions& options) {
 bool anything_inspected(const Inventory& inventory,
                         const PolicyOptions& options) {
   for (const std::string& uuid : inventory.introspected()) {
-    if (inventory.find_node(uuid) == nullptr) return true;
+    if (!options.narrowed && inventory.find_node(uuid) == nullptr) return true;
   }
   return std::ranges::any_of(inventory.nodes(), [&](const auto& item) {
     const bool introspected = inventory.introspected().contains(item.first);
@@ -110,10 +112,15 @@ bool anything_inspected(const Inventory& inventory,
 
 Rule decide_port(const Port& port, const Inventory& inventory,
                  const PolicyOptions& options) {
+  if (!options.physical_network.empty() && !port.physical_network.empty() &&
+      port.physical_network != options.physical_network) {
+    return Rule::kOtherNetwork;
+  }
   const bool introspected = inventory.introspected().contains(port.node_uuid);
   const Node* node = inventory.find_node(port.node_uuid);
   if (node != nullptr) return decide_node(*node, introspected, options);
-  return introspected ? Rule::kIntrospected : Rule::kNodeMissing;
+  return introspected && !options.narrowed ? Rule::kIntrospected
+                                           : Rule::kNodeMissing;
 }
 
 Rule decide_unknown(const Inventory& inventory, const PolicyOptions& options) {

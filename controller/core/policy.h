@@ -26,6 +26,12 @@ struct PolicyOptions {
   bool skip_managed = false;
   bool deny_unknown_macs = false;
   bool discovery = false;
+  // Only a part of Ironic's nodes is listed (conductor_group, shard, owner):
+  // what ironic-inspector says of others is not ours.
+  bool narrowed = false;
+  // The network that is filtered here; empty: not told. A port that Ironic
+  // says is on another one has no business here.
+  std::string physical_network;
 
   bool operator==(const PolicyOptions&) const = default;
 };
@@ -46,12 +52,13 @@ enum class Rule : std::uint8_t {
   kNotInspected,          // deny: in Ironic, in no open state
   kUnsupportedInterface,  // deny: open state, inspect_interface not supported
   kNodeMissing,           // deny: the port's node is not in the node list
+  kOtherNetwork,          // deny: the port is on another physical_network
   kUnknownInspection,     // allow: unknown, and some node is being inspected
   kUnknownDiscovery,      // allow: unknown, and discovery is on
   kUnknownDenied,         // deny: unknown, deny_unknown_macs is set
   kUnknownIdle,           // deny: unknown, no inspection, no discovery
 };
-inline constexpr std::size_t kRuleCount = 12;
+inline constexpr std::size_t kRuleCount = 13;
 // Stable snake_case name for JSON, as in "being_inspected".
 std::string_view to_string(Rule rule);
 // One plain sentence for an operator.

@@ -13,6 +13,7 @@ std::string base64(std::string_view bytes) {
   static constexpr std::string_view kDigits =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);  // leaves no copies behind
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     const std::string_view group = bytes.substr(i, 3);
     std::uint32_t bits = 0;
@@ -27,17 +28,37 @@ std::string base64(std::string_view bytes) {
   return out;
 }
 
+Secret basic_header(std::string_view username, std::string_view password) {
+  std::string pair;
+  pair.reserve(username.size() + 1 + password.size());
+  pair.append(username).append(1, ':').append(password);
+  std::string encoded = base64(pair);
+  std::string header;
+  header.reserve(6 + encoded.size());
+  header.append("Basic ").append(encoded);
+  Secret secret(header);
+  wipe(pair);
+  wipe(encoded);
+  wipe(header);
+  return secret;
+}
+
 }  // namespace
+
+Result<std::string> Authenticator::endpoint() {
+  return fail("this auth_type has no catalogue of endpoints",
+              ErrorCode::kInvalidState);
+}
 
 std::string NoAuthenticator::describe() const { return "auth_type = none"; }
 
 BasicAuthenticator::BasicAuthenticator(std::string username,
                                        std::string_view password)
     : username_(std::move(username)),
-      header_("Basic " + base64(username_ + ":" + std::string(password))) {}
+      header_(basic_header(username_, password)) {}
 
 Result<> BasicAuthenticator::authorize(HttpRequest& request) {
-  request.headers["authorization"] = header_;
+  request.headers["authorization"] = header_.reveal();
   return {};
 }
 

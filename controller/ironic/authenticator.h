@@ -2,13 +2,27 @@
 #ifndef PXEGATE_CONTROLLER_IRONIC_AUTHENTICATOR_H_
 #define PXEGATE_CONTROLLER_IRONIC_AUTHENTICATOR_H_
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "controller/base/result.h"
+#include "controller/base/secret.h"
 #include "controller/ironic/http_transport.h"
 
 namespace pxegate {
+
+// Whom the service takes us for, as the identity service says. Texts came from
+// there: to be quoted in messages.
+struct Identity {
+  std::string user;        // name, or else id
+  std::string scope;       // "system", "project NAME", "domain NAME"
+  bool system = false;     // scope is the whole system
+  std::string project_id;  // empty: not scoped to a project
+  std::vector<std::string> roles;
+};
 
 // Proves to a service who is asking: keystoneauth's `auth_type`. Not
 // thread-safe.
@@ -26,6 +40,16 @@ class Authenticator {
 
   // How it authenticates, for messages: as in "auth_type = none". No secrets.
   virtual std::string describe() const = 0;
+
+  // Whether endpoint() can ever tell one.
+  virtual bool has_catalogue() const { return false; }
+  // Where the service is, by the identity service's catalogue, of the current
+  // login. May send requests, as authorize() does.
+  virtual Result<std::string> endpoint();
+  // Grows with each login: what the service shows may have changed.
+  virtual std::uint64_t generation() const { return 0; }
+  // Of the current login; nullopt where there is none, or no such service.
+  virtual std::optional<Identity> identity() const { return std::nullopt; }
 };
 
 // auth_type = none
@@ -47,7 +71,7 @@ class BasicAuthenticator final : public Authenticator {
 
  private:
   std::string username_;
-  std::string header_;  // secret
+  Secret header_;
 };
 
 }  // namespace pxegate

@@ -12,12 +12,14 @@
 #include "controller/ironic/authenticator.h"
 #include "controller/ironic/http_transport.h"
 #include "controller/ironic/ironic_api.h"
+#include "controller/ironic/login.h"
 #include "controller/ironic/service_client.h"
 
 namespace pxegate {
 
 struct InspectorOptions {
-  std::string endpoint{};  // [inspector] endpoint_override
+  // [inspector] endpoint_override; empty: by the authenticator's catalogue.
+  std::string endpoint{};
   // A list longer than this is taken for one without end.
   std::size_t max_items = 2'000'000;
 };
@@ -39,6 +41,9 @@ class InspectorClient final : public InspectorApi {
 
   using Uuids = std::set<std::string, std::less<>>;
   Result<Uuids> unfinished() override;
+
+  // As IronicClient::login().
+  Result<Login> login();
 
  private:
   InspectorClient(InspectorOptions options, ServiceClient service);

@@ -17,12 +17,24 @@
 #include "controller/ironic/http_transport.h"
 #include "controller/ironic/ironic_api.h"
 #include "controller/ironic/listing.h"
+#include "controller/ironic/login.h"
 #include "controller/ironic/service_client.h"
 
 namespace pxegate {
 
 struct IronicOptions {
-  std::string endpoint{};  // [ironic] endpoint_override
+  // [ironic] endpoint_override; empty: what the authenticator's catalogue
+  // says.
+  std::string endpoint{};
+  // [pxe_filter] options that narrow this controller to its part of Ironic;
+  // empty: no narrowing by it. See IronicClient.
+  std::string conductor_group{};
+  std::string shard{};
+  std::string owner{};
+  // [pxe_filter] deny_unknown_macs: what Ironic does not show is denied. Only
+  // then a login that sees its own project's nodes alone will do, together
+  // with `owner` = that project.
+  bool unknown_denied = false;
   // Ironic lowers it to its own [api] max_limit.
   std::size_t page_size = 1000;
   // A list longer than this is taken for one without end.
@@ -59,6 +71,10 @@ class IronicClient final : public IronicApi {
   Result<Page<Node>> nodes_page(std::string_view marker) override;
   Result<Page<Port>> ports_page(std::string_view marker) override;
   Result<std::vector<Port>> ports_of_node(std::string_view uuid) override;
+
+  // Logs in and asks Ironic for next to nothing. A list that would not be
+  // complete is no error here.
+  Result<Login> login();
 
  private:
   IronicClient(IronicOptions options, ServiceClient service);

@@ -104,6 +104,9 @@ inline rc::Gen<Port> gen_port() {
       rc::gen::set(&Port::node_uuid, gen_node_uuid()),
       rc::gen::set(&Port::address, gen_mac()),
       rc::gen::set(
+          &Port::physical_network,
+          rc::gen::element<std::string>("", "", "physnet1", "physnet2")),
+      rc::gen::set(
           &Port::guid,
           rc::gen::element<std::optional<HardwareAddress>>(
               std::nullopt, std::nullopt, guid(0), guid(1), guid(2), guid(3))));
@@ -159,7 +162,10 @@ inline rc::Gen<PolicyOptions> gen_options() {
                                     Words{})),
       rc::gen::set(&PolicyOptions::skip_managed),
       rc::gen::set(&PolicyOptions::deny_unknown_macs),
-      rc::gen::set(&PolicyOptions::discovery));
+      rc::gen::set(&PolicyOptions::discovery),
+      rc::gen::set(&PolicyOptions::narrowed),
+      rc::gen::set(&PolicyOptions::physical_network,
+                   rc::gen::element<std::string>("", "physnet1")));
 }
 
 // Also with addresses that ports have, and with GUIDs that none has.

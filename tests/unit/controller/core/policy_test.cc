@@ -47,6 +47,7 @@ constexpr Rule kAllRules[] = {
     Rule::kNodeMissing,        Rule::kUnknownInspection,
     Rule::kUnknownDiscovery,   Rule::kUnknownDenied,
     Rule::kUnknownIdle,        Rule::kManagedUnknown,
+    Rule::kOtherNetwork,
 };
 static_assert(std::size(kAllRules) == kRuleCount);
 
@@ -430,6 +431,47 @@ TEST(Policy, APortWhoseNodeIsMissingIsDenied) {
 
   inventory.set_introspected({"gone"});
   EXPECT_EQ(explain(mac(1), inventory, defaults()).rule, Rule::kIntrospected);
+}
+
+TEST(Policy, WhoseNodesAreAPartOnlyTheInspectorOpensNoOthers) {
+  Port port;
+  port.node_uuid = "elsewhere";
+  port.address = mac(1);
+  auto inventory = Inventory::make({node_in("n1", "active")}, {port}).value();
+  inventory.set_introspected({"elsewhere"});
+  PolicyOptions options;
+  EXPECT_EQ(compute_policy(inventory, options).find(mac(1)), Verdict::kAllow);
+  EXPECT_EQ(compute_policy(inventory, options).unknown(), Verdict::kAllow);
+
+  options.narrowed = true;
+  EXPECT_EQ(explain(mac(1), inventory, options).rule, Rule::kNodeMissing);
+  EXPECT_EQ(compute_policy(inventory, options).find(mac(1)), Verdict::kDeny);
+  EXPECT_EQ(compute_policy(inventory, options).unknown(), Verdict::kDeny);
+  // What it says of a node that is listed holds.
+  inventory.set_introspected({"n1"});
+  EXPECT_EQ(compute_policy(inventory, options).unknown(), Verdict::kAllow);
+}
+
+TEST(Policy, APortOnAnotherPhysicalNetworkIsDenied) {
+  std::vector<Port> ports;
+  for (const char* network : {"provisioning", "tenants", ""}) {
+    Port& port = ports.emplace_back();
+    port.uuid = network;
+    port.node_uuid = "n1";
+    port.address = mac(static_cast<std::uint8_t>(ports.size()));
+    port.physical_network = network;
+  }
+  auto inventory = Inventory::make({node_in("n1", "inspecting")}, ports);
+  PolicyOptions options;
+  EXPECT_EQ(compute_policy(*inventory, options).count(Verdict::kDeny), 0U);
+  options.physical_network = "provisioning";
+  const Policy policy = compute_policy(*inventory, options);
+  EXPECT_EQ(policy.find(mac(1)), Verdict::kAllow);
+  EXPECT_EQ(policy.find(mac(2)), Verdict::kDeny);
+  EXPECT_EQ(policy.find(mac(3)), Verdict::kAllow) << "Ironic does not say";
+  EXPECT_EQ(explain(mac(2), *inventory, options).rule, Rule::kOtherNetwork);
+  inventory->set_introspected({"n1"});
+  EXPECT_EQ(compute_policy(*inventory, options).find(mac(2)), Verdict::kDeny);
 }
 
 TEST(Policy, OfAnInspectedNodeEveryPortPassesAndOfOthersNone) {
