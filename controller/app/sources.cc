@@ -25,7 +25,10 @@ std::unique_ptr<Authenticator> make_authenticator(const ServiceConfig& config) {
   switch (config.auth_type) {
     case AuthType::kHttpBasic:
       return std::make_unique<BasicAuthenticator>(config.username,
-                                                  config.password);
+                                                  config.password.reveal());
+    case AuthType::kPassword:
+    case AuthType::kApplicationCredential:
+    case AuthType::kToken:
     case AuthType::kNone:
       break;
   }
@@ -51,6 +54,15 @@ Result<std::unique_ptr<Sources>> Sources::make(const Config& config,
         "[ironic] endpoint_override is not set: give the URL of Ironic's API, "
         "as in http://192.0.2.1:6385",
         ErrorCode::kInvalid);
+  }
+  for (const ServiceConfig* service : {&config.ironic, &config.inspector}) {
+    if (service->auth_type != AuthType::kNone &&
+        service->auth_type != AuthType::kHttpBasic) {
+      return fail(
+          "auth_type: this version does not log in at Keystone; expected none "
+          "or http_basic",
+          ErrorCode::kInvalid);
+    }
   }
   auto parts = std::make_unique<Parts>();
   auto transport = CurlTransport::make(curl_options(config.ironic), stop);

@@ -9,10 +9,19 @@
 #include <vector>
 
 #include "controller/base/ip_network.h"
+#include "controller/base/secret.h"
 
 namespace pxegate {
 
-enum class AuthType { kNone, kHttpBasic };
+// How to log in. The names of keystoneauth's plug-ins that stand for one kind:
+// kPassword is password and v3password, kToken is token and v3token.
+enum class AuthType {
+  kNone,
+  kHttpBasic,
+  kPassword,
+  kApplicationCredential,
+  kToken
+};
 enum class XdpMode { kAuto, kNative, kSkb };
 enum class OnExit { kKeep, kDetach };
 enum class NicSharing { kExclusive, kDispatcher };
@@ -21,17 +30,58 @@ enum class StaleAction { kDeny, kKeep, kAllow };
 enum class IpVersion { k4, k6 };
 
 // How to reach one OpenStack service: [ironic] and [inspector], option names
-// of keystoneauth.
+// of keystoneauth. What a clouds.yaml or the environment say is in it already.
+// Which fields may be set together is checked on load (combinations.h); an
+// empty string is one that is not set.
 struct ServiceConfig {
   AuthType auth_type = AuthType::kNone;
-  std::string endpoint_override;  // empty: not configured
-  std::string username;
-  std::string password;  // secret: never logged, not in config dumps
-  std::string cafile;    // empty: the system's
+
+  // Logging in at Keystone.
+  std::string auth_url;  // with or without /v3
+  std::string username;  // of HTTP Basic too
+  std::string user_id;
+  std::string user_domain_id;  // default_domain_* is applied on load
+  std::string user_domain_name;
+  Secret password;
+  std::string project_id;
+  std::string project_name;
+  std::string project_domain_id;  // default_domain_* is applied on load
+  std::string project_domain_name;
+  std::string domain_id;
+  std::string domain_name;
+  std::string default_domain_id;
+  std::string default_domain_name;
+  std::string system_scope;  // "all" or empty
+  std::string trust_id;
+  std::string application_credential_id;
+  std::string application_credential_name;
+  Secret application_credential_secret;
+  Secret token;
+
+  // The service's address: this one, or else what Keystone's catalogue holds.
+  std::string endpoint_override;
+  std::string service_type;
+  std::string service_name;
+  std::vector<std::string> valid_interfaces;  // the first that there is
+  std::string region_name;
+
+  // TLS, and how long to wait. They hold for Keystone as well.
+  std::string cafile;  // empty: the system's
   std::string certfile;
   std::string keyfile;  // empty: certfile holds the key too
   bool insecure = false;
   std::chrono::seconds timeout{30};
+
+  // More tries within one request. A delay of zero starts at half a second
+  // and doubles, up to a minute, as keystoneauth's unset one does.
+  std::uint32_t connect_retries = 0;
+  std::chrono::milliseconds connect_retry_delay{0};
+  std::uint32_t status_code_retries = 0;
+  std::chrono::milliseconds status_code_retry_delay{0};
+  std::vector<std::uint16_t> retriable_status_codes;
+
+  std::string auth_section;  // where the login was read; empty: here
+  std::string cloud;         // of clouds.yaml; empty: none
 
   bool operator==(const ServiceConfig&) const = default;
 };
@@ -54,11 +104,38 @@ struct Config {
     std::vector<std::string> open_provision_states;
     bool skip_managed = false;
     std::string plugin_dir;
+    // What of Ironic this controller is about; empty: everything.
+    std::string conductor_group;
+    std::string shard;
+    std::string owner;
+    std::string physical_network;
+    // A full list with less than so much of the ports of the one before, in
+    // percent, is held back until it is confirmed. 0: never.
+    std::uint32_t min_list_percent = 50;
+    // Ask ironic-inspector too, without [inspector] endpoint_override.
+    bool ask_inspector = false;
     bool operator==(const PxeFilter&) const = default;
   } pxe_filter;
 
   ServiceConfig ironic;
-  ServiceConfig inspector;
+  ServiceConfig inspector;  // the table's defaults, unless it is asked
+
+  bool inspector_asked() const {
+    return pxe_filter.ask_inspector || !inspector.endpoint_override.empty();
+  }
+
+  // Ironic's message bus, in oslo.messaging's and Ironic's words.
+  struct Notifications {
+    Secret transport_url;  // as it stands in the file; may be "fake://"
+    bool ssl = false;      // of [oslo_messaging_rabbit], as the four below it
+    std::string ca_file;
+    std::string cert_file;
+    std::string key_file;
+    bool verify_hostname = true;
+    std::string exchange;             // control_exchange
+    std::vector<std::string> topics;  // versioned_notifications_topics
+    bool operator==(const Notifications&) const = default;
+  } notifications;
 
   struct Xdp {
     std::vector<std::string> interfaces;

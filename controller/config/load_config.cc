@@ -566,8 +566,15 @@ class Loader {
       problem_at(section, "password",
                  "not set; expected the password for auth_type = http_basic");
     }
+    if (basic && service.username.find(':') != std::string::npos) {
+      problem_at(section, "username",
+                 fmt::format("{} holds a ':', which http_basic has no way to "
+                             "send; expected a name without",
+                             pxegate::quoted(service.username)));
+    }
     const Option* user = find_option(section, "username");
-    if (!basic && !service.username.empty() && is_right(section, "auth_type")) {
+    if (service.auth_type == AuthType::kNone && !service.username.empty() &&
+        is_right(section, "auth_type")) {
       warn(*find(*user),
            "has no effect with auth_type = none; http_basic makes use of it");
     }

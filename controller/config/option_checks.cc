@@ -180,9 +180,22 @@ Result<> check_nft_name(std::string_view value) {
   return invalid(quoted(value) + " cannot be the name of a table");
 }
 
-Result<> check_username(std::string_view value) {
-  if (value.find(':') == std::string_view::npos) return {};
-  return invalid(quoted(value) + " holds a ':'");
+Result<> check_endpoint_interface(std::string_view value) {
+  if (value == "public" || value == "internal" || value == "admin") return {};
+  return invalid(quoted(value) + " is none of a catalogue's interfaces");
+}
+
+Result<> check_system_scope(std::string_view value) {
+  if (value.empty() || value == "all") return {};
+  return invalid(quoted(value) + " is no scope that Keystone has");
+}
+
+Result<> check_status_code(std::string_view value) {
+  const bool error =
+      value.size() == 3 && (value[0] == '4' || value[0] == '5') &&
+      value.find_first_not_of("0123456789") == std::string_view::npos;
+  if (error) return {};
+  return invalid(quoted(value) + " is no status code of an error");
 }
 
 Result<> check_listen(std::string_view value) {

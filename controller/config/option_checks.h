@@ -21,11 +21,13 @@ Result<> check_chain(std::string_view value);     // of iptables, to be ours
 Result<> check_nft_name(std::string_view value);  // of a table
 Result<> check_absolute_path(std::string_view value);
 Result<> check_socket_path(std::string_view value);  // of a Unix socket
-Result<> check_username(std::string_view value);     // for HTTP Basic
 Result<> check_listen(std::string_view value);       // empty or host:port
 // An IP network whose relays are meant: one of IPv6 that takes all of IPv4 in
 // is a mistake.
 Result<> check_relay_network(std::string_view value);
+Result<> check_endpoint_interface(std::string_view value);  // of a catalogue
+Result<> check_system_scope(std::string_view value);        // empty or "all"
+Result<> check_status_code(std::string_view value);         // of an HTTP error
 // Empty, or http(s) without user, query and fragment. Never quotes what may
 // hold a secret.
 Result<> check_url(std::string_view value);

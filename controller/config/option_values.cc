@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -18,34 +19,19 @@
 namespace pxegate {
 namespace {
 
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::array<std::string_view, 4> kTrue = {"true", "1", "on", "yes"};
 constexpr std::array<std::string_view, 4> kFalse = {"false", "0", "off", "no"};
 
-// keystoneauth's plug-ins that log in at Keystone.
-constexpr auto kKeystoneLogins =
-    std::to_array<std::string_view>({"admin_token",
-                                     "password",
-                                     "token",
-                                     "v2password",
-                                     "v2token",
-                                     "v3adfspassword",
-                                     "v3applicationcredential",
-                                     "v3kerberos",
-                                     "v3multifactor",
-                                     "v3oauth1",
-                                     "v3oauth2clientcredential",
-                                     "v3oidcaccesstoken",
-                                     "v3oidcauthcode",
-                                     "v3oidcclientcredentials",
-                                     "v3oidcdeviceauthz",
-                                     "v3oidcpassword",
-                                     "v3password",
-                                     "v3samlpassword",
-                                     "v3token",
-                                     "v3tokenlessauth",
-                                     "v3totp"});
+// keystoneauth's other plug-ins.
+constexpr auto kForeignLogins = std::to_array<std::string_view>(
+    {"admin_token", "v2password", "v2token", "v3adfspassword", "v3kerberos",
+     "v3multifactor", "v3oauth1", "v3oauth2clientcredential",
+     "v3oidcaccesstoken", "v3oidcauthcode", "v3oidcclientcredentials",
+     "v3oidcdeviceauthz", "v3oidcpassword", "v3samlpassword", "v3tokenlessauth",
+     "v3totp"});
 
 Failure invalid(std::string message) {
   return fail(std::move(message), ErrorCode::kInvalid);
@@ -99,6 +85,25 @@ Result<std::int64_t> number_of(const Option& option, std::string_view text) {
   return *value;
 }
 
+// Seconds, whole or with a fraction, as the plain forms of Python's float().
+Result<milliseconds> delay_of(const Option& option, std::string_view text) {
+  const std::string_view given =
+      trim(text).empty() ? option.default_text : text;
+  const std::string_view number = trim(given);
+  double value = 0;
+  const char* end = number.data() + number.size();
+  const auto parsed =
+      std::from_chars(number.data(), end, value, std::chars_format::fixed);
+  if (parsed.ptr != end || parsed.ec != std::errc() || !std::isfinite(value)) {
+    return invalid(quoted(given) + " is no number");
+  }
+  if (value < static_cast<double>(option.min) ||
+      value > static_cast<double>(option.max)) {
+    return invalid(quoted(given) + " is out of range");
+  }
+  return milliseconds(std::llround(value * 1000));
+}
+
 // The parts of `text` as oslo.config's ListOpt has them: commas at the end
 // count for nothing, others separate.
 std::vector<std::string> list_of(std::string_view text) {
@@ -137,9 +142,8 @@ Result<std::size_t> choice_of(const Option& option, std::string_view text) {
   }
   std::string message = quoted(text) + " is not one of them";
   if (option.name == "auth_type" &&
-      std::ranges::find(kKeystoneLogins, text) != kKeystoneLogins.end()) {
-    message = quoted(text) +
-              " is a login at Keystone, which this version does not do yet";
+      std::ranges::find(kForeignLogins, text) != kForeignLogins.end()) {
+    message = quoted(text) + " is a login that pxegate does not do";
   } else if (const auto near = nearest(text, option.choices, 2)) {
     message += fmt::format("; did you mean {}?", quoted(*near));
   }
@@ -179,6 +183,13 @@ struct Read {
     }),
                  set);
   }
+  Result<> operator()(void (*set)(Config&, milliseconds)) const {
+    return store(delay_of(option, text), set);
+  }
+  Result<> operator()(void (*set)(Config&, Secret)) const {
+    return store(check_text(option, text).map([this] { return Secret(text); }),
+                 set);
+  }
   Result<> operator()(void (*set)(Config&, std::string)) const {
     return store(
         check_text(option, text).map([this] { return std::string(text); }),
@@ -207,6 +218,8 @@ std::string_view to_string(OptionType type) {
       return "integer";
     case OptionType::kSeconds:
       return "seconds";
+    case OptionType::kDelay:
+      return "seconds";
     case OptionType::kString:
       return "string";
     case OptionType::kSecret:
@@ -231,6 +244,9 @@ std::string expected_text(const Option& option) {
       return fmt::format("an integer from {} to {}", option.min, option.max);
     case OptionType::kSeconds:
       return fmt::format("seconds, an integer from {} to {}", option.min,
+                         option.max);
+    case OptionType::kDelay:
+      return fmt::format("seconds, a number from {} to {}", option.min,
                          option.max);
     case OptionType::kChoice:
       return fmt::format("{}", fmt::join(option.choices, " or "));

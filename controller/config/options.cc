@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "controller/config/option_checks.h"
+#include "controller/config/option_groups.h"
 
 namespace pxegate {
 namespace {
@@ -20,8 +21,6 @@ constexpr std::array<std::string_view, 2> kNicSharings = {"exclusive",
 constexpr std::array<std::string_view, 2> kGateScopes = {"dhcp", "pxe"};
 constexpr std::array<std::string_view, 3> kStaleActions = {"deny", "keep",
                                                            "allow"};
-constexpr std::array<std::string_view, 2> kAuthTypes = {"none", "http_basic"};
-
 constexpr std::array<std::string_view, 2> kIpVersions = {"4", "6"};
 
 static_assert(kIpVersions[static_cast<std::size_t>(IpVersion::k6)] == "6");
@@ -32,8 +31,6 @@ static_assert(kNicSharings[static_cast<std::size_t>(NicSharing::kDispatcher)] ==
 static_assert(kGateScopes[static_cast<std::size_t>(GateScope::kPxe)] == "pxe");
 static_assert(kStaleActions[static_cast<std::size_t>(StaleAction::kAllow)] ==
               "allow");
-static_assert(kAuthTypes[static_cast<std::size_t>(AuthType::kHttpBasic)] ==
-              "http_basic");
 
 constexpr std::array<OptionAlias, 2> kDriverAliases = {
     OptionAlias{"", "pxe_filter_driver"},
@@ -42,13 +39,6 @@ constexpr std::array<OptionAlias, 1> kLogFileAliases = {
     OptionAlias{"", "logfile"}};
 constexpr std::array<OptionAlias, 1> kLogDirAliases = {
     OptionAlias{"", "logdir"}};
-constexpr std::array<OptionAlias, 1> kAuthTypeAliases = {
-    OptionAlias{"", "auth_plugin"}};
-constexpr std::array<OptionAlias, 1> kUsernameAliases = {
-    OptionAlias{"", "user_name"}};
-// keystoneauth's plug-ins `none` and `http_basic` call it so.
-constexpr std::array<OptionAlias, 1> kEndpointAliases = {
-    OptionAlias{"", "endpoint", false}};
 
 constexpr std::array kDefaultOptions = {
     Option{.section = "DEFAULT",
@@ -80,7 +70,42 @@ constexpr std::array kDefaultOptions = {
                    "used as it stands.",
            .set = +[](Config& c, std::string v) { c.log_dir = std::move(v); },
            .aliases = kLogDirAliases,
-           .example = "/var/log/pxegate"}};
+           .example = "/var/log/pxegate"},
+    Option{
+        .section = "DEFAULT",
+        .name = "transport_url",
+        .type = OptionType::kSecret,
+        .default_text = "",
+        .help = "Ironic's message bus, as Ironic has it: with "
+                "rabbit://USER:PASSWORD@HOST:5672/VHOST, an inspection that "
+                "begins is heard of at once, and not with the next poll. "
+                "Ironic sends nothing unless its own [DEFAULT] "
+                "notification_level is set to info. Unset or fake://: polling "
+                "alone.",
+        .set = +[](Config& c,
+                   Secret v) { c.notifications.transport_url = std::move(v); }},
+    Option{
+        .section = "DEFAULT",
+        .name = "control_exchange",
+        .type = OptionType::kString,
+        .default_text = "ironic",
+        .help = "The exchange on which Ironic publishes.",
+        .set = +[](Config& c,
+                   std::string v) { c.notifications.exchange = std::move(v); },
+        .check = check_word,
+        .expected = "the name of an exchange"},
+    Option{.section = "DEFAULT",
+           .name = "versioned_notifications_topics",
+           .type = OptionType::kList,
+           .default_text = "ironic_versioned_notifications",
+           .help = "The topics under which Ironic publishes its versioned "
+                   "notifications, as Ironic has them.",
+           .set =
+               +[](Config& c, std::vector<std::string> v) {
+                 c.notifications.topics = std::move(v);
+               },
+           .check = check_word,
+           .expected = "names of topics"}};
 
 constexpr std::array kPxeFilterOptions = {
     Option{.section = "pxe_filter",
@@ -182,119 +207,70 @@ constexpr std::array kPxeFilterOptions = {
         .set = +[](Config& c,
                    std::string v) { c.pxe_filter.plugin_dir = std::move(v); },
         .check = check_absolute_path,
-        .expected = "an absolute path"}};
-
-constexpr std::string_view kIronicEndpointHelp =
-    "The URL of Ironic's API, without a version at its end. Unset: "
-    "http://127.0.0.1:6385, with a warning.";
-constexpr std::string_view kInspectorEndpointHelp =
-    "The URL of ironic-inspector's API, without a version at its end. Set it "
-    "where inspections are started at ironic-inspector itself, which Ironic "
-    "does not know of. Unset, ironic-inspector is not asked, and nothing else "
-    "in this section matters.";
-constexpr std::string_view kIronicTimeoutHelp =
-    "Give up a request after so many seconds. Raise it where listing a "
-    "thousand ports takes longer.";
-constexpr std::string_view kInspectorTimeoutHelp =
-    "Give up a request after so many seconds. Ironic is not asked meanwhile: "
-    "the longer an ironic-inspector that hangs is waited for, the later a node "
-    "that Ironic inspects gets its answer.";
-
-template <ServiceConfig Config::*kService>
-constexpr std::array<Option, 9> service_options(std::string_view section,
-                                                std::string_view endpoint_help,
-                                                std::string_view example,
-                                                std::string_view timeout,
-                                                std::string_view timeout_help) {
-  return {
-      Option{.section = section,
-             .name = "endpoint_override",
-             .type = OptionType::kUrl,
-             .default_text = "",
-             .help = endpoint_help,
-             .set =
-                 +[](Config& c, std::string v) {
-                   (c.*kService).endpoint_override = std::move(v);
-                 },
-             .check = check_url,
-             .expected = "a URL such as http://192.0.2.1:6385",
-             .aliases = kEndpointAliases,
-             .example = example},
-      Option{.section = section,
-             .name = "auth_type",
-             .type = OptionType::kChoice,
-             .default_text = "none",
-             .help = "How to log in. Keystone's kinds, such as password, are "
-                     "not supported by this version.",
-             .set =
-                 +[](Config& c, std::size_t v) {
-                   (c.*kService).auth_type = static_cast<AuthType>(v);
-                 },
-             .choices = kAuthTypes,
-             .aliases = kAuthTypeAliases},
-      Option{
-          .section = section,
-          .name = "username",
-          .type = OptionType::kString,
-          .default_text = "",
-          .help = "The user for http_basic.",
-          .set = +[](Config& c,
-                     std::string v) { (c.*kService).username = std::move(v); },
-          .check = check_username,
-          .expected = "a name without a ':'",
-          .aliases = kUsernameAliases},
-      Option{
-          .section = section,
-          .name = "password",
-          .type = OptionType::kSecret,
-          .default_text = "",
-          .help = "The password for http_basic. Write $$ for each $ in it, "
-                  "and keep the file from being read by everybody.",
-          .set = +[](Config& c,
-                     std::string v) { (c.*kService).password = std::move(v); }},
-      Option{.section = section,
-             .name = "cafile",
-             .type = OptionType::kPath,
-             .default_text = "",
-             .help = "PEM file with the authorities that may vouch for the "
-                     "server. Unset: the system's.",
-             .set = +[](Config& c,
-                        std::string v) { (c.*kService).cafile = std::move(v); },
-             .example = "/etc/ssl/certs/ca-certificates.crt"},
-      Option{
-          .section = section,
-          .name = "certfile",
-          .type = OptionType::kPath,
-          .default_text = "",
-          .help = "PEM file with the certificate to show to the server, "
-                  "where it wants one.",
-          .set = +[](Config& c,
-                     std::string v) { (c.*kService).certfile = std::move(v); }},
-      Option{
-          .section = section,
-          .name = "keyfile",
-          .type = OptionType::kPath,
-          .default_text = "",
-          .help = "PEM file with the key of certfile, where certfile does "
-                  "not hold it.",
-          .set = +[](Config& c,
-                     std::string v) { (c.*kService).keyfile = std::move(v); }},
-      Option{.section = section,
-             .name = "insecure",
-             .type = OptionType::kBoolean,
-             .default_text = "false",
-             .help = "Do not check the server's certificate. Whoever stands in "
-                     "between can then decide which machines boot.",
-             .set = +[](Config& c, bool v) { (c.*kService).insecure = v; }},
-      Option{.section = section,
-             .name = "timeout",
-             .type = OptionType::kSeconds,
-             .default_text = timeout,
-             .help = timeout_help,
-             .set = +[](Config& c, seconds v) { (c.*kService).timeout = v; },
-             .min = 1,
-             .max = 3600}};
-}
+        .expected = "an absolute path"},
+    Option{.section = "pxe_filter",
+           .name = "conductor_group",
+           .type = OptionType::kString,
+           .default_text = "",
+           .help = "Be about the nodes of this conductor group only, as a "
+                   "controller of one site among many. Machines of all other "
+                   "nodes are unknown to it then: set deny_unknown_macs where "
+                   "such machines can reach this network. Unset: every node.",
+           .set =
+               +[](Config& c, std::string v) {
+                 c.pxe_filter.conductor_group = std::move(v);
+               },
+           .example = "site1"},
+    Option{.section = "pxe_filter",
+           .name = "shard",
+           .type = OptionType::kString,
+           .default_text = "",
+           .help = "Be about the nodes of this shard only (Ironic's API 1.82). "
+                   "Otherwise as conductor_group.",
+           .set = +[](Config& c,
+                      std::string v) { c.pxe_filter.shard = std::move(v); },
+           .example = "rack7"},
+    Option{.section = "pxe_filter",
+           .name = "owner",
+           .type = OptionType::kString,
+           .default_text = "",
+           .help = "Be about the nodes of this owner, a project's ID, only. "
+                   "Otherwise as conductor_group.",
+           .set = +[](Config& c,
+                      std::string v) { c.pxe_filter.owner = std::move(v); }},
+    Option{
+        .section = "pxe_filter",
+        .name = "physical_network",
+        .type = OptionType::kString,
+        .default_text = "",
+        .help = "Be about the ports on this physical network, and those that "
+                "name none, only. Otherwise as conductor_group.",
+        .set =
+            +[](Config& c, std::string v) {
+              c.pxe_filter.physical_network = std::move(v);
+            },
+        .example = "physnet1"},
+    Option{.section = "pxe_filter",
+           .name = "min_list_percent",
+           .type = OptionType::kInteger,
+           .default_text = "50",
+           .help =
+               "Hold a full list from Ironic back, and say so, that has less "
+               "than so many percent of the ports of the one before: more "
+               "likely than that so many were removed is that Ironic does not "
+               "show them. It takes effect once it has come twice more, or by "
+               "`pxegate sync --force`. 0: never hold one back.",
+           .set = +[](Config& c,
+                      std::uint32_t v) { c.pxe_filter.min_list_percent = v; },
+           .max = 100},
+    Option{.section = "pxe_filter",
+           .name = "ask_inspector",
+           .type = OptionType::kBoolean,
+           .default_text = "false",
+           .help = "Ask ironic-inspector too which inspections it runs, at the "
+                   "address that Keystone's catalogue has for it. [inspector] "
+                   "endpoint_override set means the same, with that address.",
+           .set = +[](Config& c, bool v) { c.pxe_filter.ask_inspector = v; }}};
 
 constexpr std::array kXdpOptions = {
     Option{.section = "xdp",
@@ -649,28 +625,6 @@ constexpr std::array kDiscoveryOptions = {
            .set = +[](Config& c, std::string v) { c.discovery |= !v.empty(); },
            .example = "enroll"}};
 
-template <std::size_t... kSizes>
-constexpr auto joined(const std::array<Option, kSizes>&... parts) {
-  std::array<Option, (kSizes + ...)> all{};
-  std::size_t next = 0;
-  const auto append = [&](const auto& part) {
-    for (const Option& option : part) all[next++] = option;
-  };
-  (append(parts), ...);
-  return all;
-}
-
-constexpr std::array kOptions =
-    joined(kDefaultOptions, kPxeFilterOptions,
-           service_options<&Config::ironic>("ironic", kIronicEndpointHelp,
-                                            "http://192.0.2.1:6385", "30",
-                                            kIronicTimeoutHelp),
-           service_options<&Config::inspector>(
-               "inspector", kInspectorEndpointHelp, "http://192.0.2.1:5050",
-               "5", kInspectorTimeoutHelp),
-           kXdpOptions, kIptablesOptions, kDnsmasqOptions, kNftablesOptions,
-           kApiOptions, kDiscoveryOptions);
-
 constexpr std::array kIgnoredOptions = {
     IgnoredOption{"iptables", "manage_firewall",
                   "[pxe_filter] driver says what filters; noop for nothing"},
@@ -683,20 +637,34 @@ constexpr std::array kIgnoredOptions = {
 
 }  // namespace
 
-std::span<const Option> options() { return kOptions; }
+std::span<const Option> options() {
+  static const std::vector<Option> kAll = [] {
+    std::vector<Option> all;
+    for (const std::span<const Option> part :
+         std::initializer_list<std::span<const Option>>{
+             kDefaultOptions, kPxeFilterOptions, ironic_options(),
+             inspector_options(), messaging_options(), kXdpOptions,
+             kIptablesOptions, kDnsmasqOptions, kNftablesOptions, kApiOptions,
+             kDiscoveryOptions}) {
+      all.insert(all.end(), part.begin(), part.end());
+    }
+    return all;
+  }();
+  return kAll;
+}
 
 std::span<const IgnoredOption> ignored_options() { return kIgnoredOptions; }
 
 const Option* find_option(std::string_view section, std::string_view name) {
-  const auto found = std::ranges::find_if(kOptions, [&](const Option& option) {
+  const auto found = std::ranges::find_if(options(), [&](const Option& option) {
     return option.section == section && option.name == name;
   });
-  return found == kOptions.end() ? nullptr : &*found;
+  return found == options().end() ? nullptr : &*found;
 }
 
 Config default_config() {
   Config config;
-  for (const Option& option : kOptions) {
+  for (const Option& option : options()) {
     // Cannot fail: a test reads every default.
     [[maybe_unused]] const auto done =
         set_option(option, option.default_text, config);

@@ -21,6 +21,7 @@ enum class OptionType {
   kBoolean,  // 1/0, yes/no, true/false, on/off in any case
   kInteger,  // within [min, max]; empty stands for the default
   kSeconds,  // an integer
+  kDelay,    // seconds, with decimals; empty stands for the default
   kString,
   kSecret,  // a string that no message may show
   kPath,    // a string
@@ -43,7 +44,8 @@ struct OptionAlias {
 using OptionSetter =
     std::variant<void (*)(Config&, bool), void (*)(Config&, std::uint32_t),
                  void (*)(Config&, std::chrono::seconds),
-                 void (*)(Config&, std::string),
+                 void (*)(Config&, std::chrono::milliseconds),
+                 void (*)(Config&, std::string), void (*)(Config&, Secret),
                  void (*)(Config&, std::vector<std::string>),
                  void (*)(Config&, std::size_t)>;
 
@@ -66,6 +68,9 @@ struct Option {
   std::string_view expected = {};  // by `check`, in words
   std::span<const OptionAlias> aliases = {};
   std::string_view example = {};  // for the sample, where the default is empty
+  // Belongs to the login: [ironic] or [inspector] auth_section says where it
+  // stands.
+  bool login = false;
 };
 
 // The option table, grouped by section, in the order of the sample. Lives as

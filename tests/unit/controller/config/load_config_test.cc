@@ -672,6 +672,10 @@ TEST_F(LoadConfig, DiscoveryExcludesDenyingUnknownMachines) {
 }
 
 TEST_F(LoadConfig, HttpBasicNeedsUserAndPassword) {
+  EXPECT_THAT(problems_of("[ironic]\nauth_type = http_basic\nusername = a:b\n"
+                          "password = x\n"),
+              AllOf(StartsWith("a.conf:7: [ironic] username: "),
+                    HasSubstr("holds a ':'")));
   EXPECT_THAT(problems_of("[ironic]\nauth_type = http_basic\n"),
               AllOf(HasSubstr("[ironic] username: not set"),
                     HasSubstr("[ironic] password: not set")));
@@ -698,9 +702,9 @@ TEST_F(LoadConfig, InspectorIsReadOnlyWhereItIsAsked) {
       config_of("[inspector]\nauth_type = password\ntimeout = x\n").inspector,
       default_config().inspector);
   EXPECT_THAT(problems_of("[inspector]\nendpoint_override = http://x\n"
-                          "auth_type = password\n"),
+                          "auth_type = v2password\n"),
               AllOf(StartsWith("a.conf:7: [inspector] auth_type"),
-                    HasSubstr("does not do yet")));
+                    HasSubstr("a login that pxegate does not do")));
 }
 
 TEST_F(LoadConfig, ASyncPeriodOfZeroIsTakenForTheDefault) {

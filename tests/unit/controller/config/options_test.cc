@@ -67,7 +67,8 @@ TEST(OptionTable, EveryOptionIsFullyDescribed) {
     EXPECT_NE(to_string(option.type), "unknown");
     EXPECT_EQ(option.check == nullptr, option.expected.empty());
     const bool number = option.type == OptionType::kInteger ||
-                        option.type == OptionType::kSeconds;
+                        option.type == OptionType::kSeconds ||
+                        option.type == OptionType::kDelay;
     EXPECT_EQ(number, option.max > option.min);
     EXPECT_EQ(option.type == OptionType::kChoice, !option.choices.empty());
     EXPECT_EQ(find_option(option.section, option.name), &option);
@@ -95,9 +96,13 @@ TEST(OptionTable, EveryOptionReachesTheConfiguration) {
     }
     if (option.type == OptionType::kInteger) text = "7";
     if (option.type == OptionType::kSeconds) text = "7";
+    if (option.type == OptionType::kDelay) text = "7.5";
     if (option.type == OptionType::kUrl) text = "http://elsewhere";
     if (option.type == OptionType::kList) text = "enroll";
     if (option.type == OptionType::kChoice) text = option.choices.back();
+    if (option.name == "valid_interfaces") text = "admin";
+    if (option.name == "system_scope") text = "all";
+    if (option.name == "retriable_status_codes") text = "500";
     if (option.name == "listen") text = "elsewhere:1";
     if (option.name == "discovery_relays") text = "10.1.0.0/16";
     if (option.name == "dnsmasq_interface") text = "elsewhere";
@@ -123,6 +128,20 @@ TEST(OptionTable, DefaultsAreThoseOfTheDocumentation) {
   EXPECT_EQ(config.ironic.auth_type, AuthType::kNone);
   EXPECT_EQ(config.ironic.timeout, seconds(30));
   EXPECT_EQ(config.inspector.timeout, seconds(5));
+  EXPECT_EQ(config.ironic.service_type, "baremetal");
+  EXPECT_EQ(config.inspector.service_type, "baremetal-introspection");
+  EXPECT_THAT(config.ironic.valid_interfaces,
+              ElementsAre("internal", "public"));
+  EXPECT_EQ(config.ironic.connect_retries, 0u);
+  EXPECT_EQ(config.ironic.status_code_retries, 0u);
+  EXPECT_THAT(config.ironic.retriable_status_codes, ElementsAre(503));
+  EXPECT_EQ(config.pxe_filter.min_list_percent, 50u);
+  EXPECT_FALSE(config.inspector_asked());
+  EXPECT_TRUE(config.notifications.transport_url.empty());
+  EXPECT_FALSE(config.notifications.ssl);
+  EXPECT_EQ(config.notifications.exchange, "ironic");
+  EXPECT_THAT(config.notifications.topics,
+              ElementsAre("ironic_versioned_notifications"));
   EXPECT_EQ(config.xdp.mode, XdpMode::kAuto);
   EXPECT_EQ(config.xdp.on_exit, OnExit::kKeep);
   EXPECT_EQ(config.xdp.pin_path, "/sys/fs/bpf/pxegate");
@@ -239,17 +258,76 @@ TEST(ChoiceOption, TakesTheNamesExactly) {
   EXPECT_THAT(refusal("xdp", "mode", ""), HasSubstr("not one of them"));
 }
 
-TEST(AuthType, AKeystoneLoginIsRefusedAsSuch) {
-  EXPECT_EQ(with("ironic", "auth_type", "http_basic")->ironic.auth_type,
-            AuthType::kHttpBasic);
-  for (const auto* text :
-       {"password", "v3password", "v3applicationcredential", "token"}) {
+TEST(AuthType, TakesTheNamesOfKeystoneauthsPlugins) {
+  const auto read = [](std::string_view text) {
+    return with("ironic", "auth_type", text)->ironic.auth_type;
+  };
+  EXPECT_EQ(read("none"), AuthType::kNone);
+  EXPECT_EQ(read("http_basic"), AuthType::kHttpBasic);
+  EXPECT_EQ(read("password"), AuthType::kPassword);
+  EXPECT_EQ(read("v3password"), AuthType::kPassword);
+  EXPECT_EQ(read("v3applicationcredential"), AuthType::kApplicationCredential);
+  EXPECT_EQ(read("token"), AuthType::kToken);
+  EXPECT_EQ(read("v3token"), AuthType::kToken);
+}
+
+TEST(AuthType, ALoginThatIsNotSupportedIsRefusedAsSuch) {
+  for (const auto* text : {"v2password", "v3oidcpassword", "v3totp"}) {
     EXPECT_THAT(refusal("ironic", "auth_type", text),
-                AllOf(HasSubstr("this version does not do yet"),
-                      HasSubstr("expected none or http_basic")));
+                AllOf(HasSubstr("a login that pxegate does not do"),
+                      HasSubstr("v3applicationcredential")));
   }
   EXPECT_THAT(refusal("ironic", "auth_type", "basic"),
-              Not(HasSubstr("Keystone")));
+              Not(HasSubstr("does not do")));
+}
+
+TEST(DelayOption, TakesSecondsWithDecimals) {
+  using std::chrono::milliseconds;
+  const auto read = [](std::string_view text) {
+    return with("ironic", "connect_retry_delay", text)
+        ->ironic.connect_retry_delay;
+  };
+  EXPECT_EQ(read("0"), milliseconds(0));
+  EXPECT_EQ(read(""), milliseconds(0));
+  EXPECT_EQ(read("2"), milliseconds(2000));
+  EXPECT_EQ(read(" 0.5 "), milliseconds(500));
+  EXPECT_EQ(read("60"), milliseconds(60000));
+  for (const auto* text : {"x", "1s", "0x1p3", "nan", "inf", "1,5", "1e1"}) {
+    EXPECT_THAT(
+        refusal("ironic", "connect_retry_delay", text),
+        HasSubstr("is no number; expected seconds, a number from 0 to 60"))
+        << text;
+  }
+  for (const auto* text : {"-1", "60.001", "99999999999999999999"}) {
+    EXPECT_THAT(refusal("ironic", "connect_retry_delay", text),
+                HasSubstr("out of range"))
+        << text;
+  }
+}
+
+TEST(StatusCodes, AreThoseOfErrors) {
+  EXPECT_THAT(with("ironic", "retriable_status_codes", "503, 409")
+                  ->ironic.retriable_status_codes,
+              ElementsAre(503, 409));
+  for (const auto* text : {"200", "600", "50", "5000", "x", "-503", "5 3"}) {
+    EXPECT_THAT(refusal("ironic", "retriable_status_codes", text),
+                HasSubstr("expected HTTP status codes from 400 to 599"))
+        << text;
+  }
+}
+
+TEST(CatalogueInterfaces, AreThoseOfKeystone) {
+  EXPECT_THAT(
+      with("ironic", "valid_interfaces", "admin")->ironic.valid_interfaces,
+      ElementsAre("admin"));
+  EXPECT_THAT(refusal("ironic", "valid_interfaces", "publicURL"),
+              HasSubstr("expected public, internal and admin"));
+}
+
+TEST(SystemScope, IsAllOrNothing) {
+  EXPECT_EQ(with("ironic", "system_scope", "all")->ironic.system_scope, "all");
+  EXPECT_THAT(refusal("ironic", "system_scope", "true"),
+              HasSubstr("expected all, or nothing"));
 }
 
 TEST(Endpoint, TakesHttpUrls) {
@@ -277,7 +355,7 @@ TEST(Endpoint, NeverShowsAPasswordThatStandsInIt) {
 }
 
 TEST(SecretOption, IsNeverShown) {
-  EXPECT_EQ(with("ironic", "password", "p:w \"x\"")->ironic.password,
+  EXPECT_EQ(with("ironic", "password", "p:w \"x\"")->ironic.password.reveal(),
             "p:w \"x\"");
   for (const auto* text : {"hunter2\nx", "hunter2\x01"}) {
     EXPECT_THAT(refusal("ironic", "password", text),
@@ -345,10 +423,6 @@ TEST(Table, IsANameThatNftablesTakes) {
                 HasSubstr("expected a name of at most 64"))
         << text;
   }
-}
-
-TEST(Username, CannotHoldAColon) {
-  EXPECT_THAT(refusal("ironic", "username", "a:b"), HasSubstr("':'"));
 }
 
 TEST(SetOption, LeavesTheConfigurationAloneOnFailure) {
