@@ -243,8 +243,11 @@ constexpr std::array kPxeFilterOptions = {
         .name = "physical_network",
         .type = OptionType::kString,
         .default_text = "",
-        .help = "Be about the ports on this physical network, and those that "
-                "name none, only. Otherwise as conductor_group.",
+        .help = "The physical network that is filtered here, as Ironic's ports "
+                "name "
+                "it. A port that Ironic says is on another one has no business "
+                "here and is denied; one that names none may be anywhere. "
+                "Unset: it does not matter.",
         .set =
             +[](Config& c, std::string v) {
               c.pxe_filter.physical_network = std::move(v);

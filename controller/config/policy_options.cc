@@ -4,12 +4,15 @@
 namespace pxegate {
 
 PolicyOptions policy_options(const Config& config) {
-  return {.open_provision_states = config.pxe_filter.open_provision_states,
-          .supported_inspect_interfaces =
-              config.pxe_filter.supported_inspect_interfaces,
-          .skip_managed = config.pxe_filter.skip_managed,
-          .deny_unknown_macs = config.pxe_filter.deny_unknown_macs,
-          .discovery = config.discovery};
+  const Config::PxeFilter& filter = config.pxe_filter;
+  return {.open_provision_states = filter.open_provision_states,
+          .supported_inspect_interfaces = filter.supported_inspect_interfaces,
+          .skip_managed = filter.skip_managed,
+          .deny_unknown_macs = filter.deny_unknown_macs,
+          .discovery = config.discovery,
+          .narrowed = !filter.conductor_group.empty() ||
+                      !filter.shard.empty() || !filter.owner.empty(),
+          .physical_network = filter.physical_network};
 }
 
 }  // namespace pxegate

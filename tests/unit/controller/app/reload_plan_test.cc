@@ -35,8 +35,8 @@ TEST(ReloadPlan, DependsOnTheDriverAndOnWhatItReads) {
        kSwap},
       {"xdp", "ironic",
        [](Config& c) { c.ironic.endpoint_override = "http://x"; }, kRestart},
-      {"xdp", "inspector", [](Config& c) { c.inspector.password = Secret("x"); },
-       kRestart},
+      {"xdp", "inspector",
+       [](Config& c) { c.inspector.password = Secret("x"); }, kRestart},
       {"noop", "neighbours",
        [](Config& c) { c.iptables.ethoib_interfaces = {"x"}; }, kRestart},
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/config/load_config.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -731,7 +732,19 @@ TEST_F(LoadConfig, PolicyOptionsCarryEverySettingOfThePolicy) {
                                    .supported_inspect_interfaces = {"x"},
                                    .skip_managed = true,
                                    .deny_unknown_macs = true,
-                                   .discovery = false}));
+                                   .discovery = false,
+                                   .narrowed = false,
+                                   .physical_network = {}}));
+  for (const auto* name : {"conductor_group", "shard", "owner"}) {
+    EXPECT_TRUE(
+        policy_options(config_of(fmt::format("[pxe_filter]\n{} = x\n", name)))
+            .narrowed)
+        << name;
+  }
+  EXPECT_EQ(
+      policy_options(config_of("[pxe_filter]\nphysical_network = physnet1\n"))
+          .physical_network,
+      "physnet1");
   EXPECT_TRUE(
       policy_options(config_of("[auto_discovery]\nenabled = 1\n")).discovery);
 }
