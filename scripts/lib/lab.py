@@ -10,20 +10,21 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import datetime
 import functools
 import http.client
 import json
-import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from identity import Keystone
+from namespace import HttpConnection, entered
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 PXE_VENDOR_CLASS = "PXEClient:Arch:00000:UNDI:002001"
@@ -59,12 +60,23 @@ class Lab:
     """A network made by scripts/lab."""
 
     def __init__(
-        self, name: str = "lab", *, with_ironic: bool = True, dhcp_server: str = "dnsmasq"
+        self,
+        name: str = "lab",
+        *,
+        with_ironic: bool = True,
+        with_keystone: bool = False,
+        with_rabbitmq: bool = False,
+        dhcp_server: str = "dnsmasq",
     ) -> None:
         self.name = name
         self.with_ironic = with_ironic
+        self.with_keystone = with_keystone
+        self.with_rabbitmq = with_rabbitmq
         self.dhcp_server = dhcp_server
-        self.ironic = Ironic(self.namespace("spine"))
+        self.keystone = Keystone(self.namespace("spine"))
+        self.ironic = Ironic(
+            self.namespace("spine"), self.keystone if with_keystone else None
+        )
         self.pin_path = Path(f"/sys/fs/bpf/pxegate-{name}")
 
     def __enter__(self) -> Lab:
@@ -76,6 +88,8 @@ class Lab:
 
     def up(self) -> None:
         options = [] if self.with_ironic else ["--without-ironic"]
+        options += ["--keystone"] if self.with_keystone else []
+        options += ["--rabbitmq"] if self.with_rabbitmq else []
         self._command("up", *options, "--dhcp-server", self.dhcp_server)
 
     def down(self) -> None:
@@ -207,6 +221,23 @@ class Lab:
         """Does `start`, `stop` or `restart` with the DHCP server."""
         self._command("dhcp", what)
 
+    def service(self, name: str, what: str) -> None:
+        """Does `start`, `stop`, `restart` or `kill` with a service: "keystone",
+        "rabbitmq", "ironic-api", "ironic-conductor" or "ironic-inspector"."""
+        self._command("service", name, what)
+
+    def rabbitmqctl(self, *arguments: str) -> str:
+        """Runs rabbitmqctl in its quiet way; returns what it printed."""
+        return self._command("rabbitmqctl", "--quiet", *arguments, capture=True)
+
+    def set_token_expiration(self, seconds: int) -> None:
+        """How long the tokens live that Keystone gives out from now on."""
+        config = self.state_dir / "keystone" / "keystone.conf"
+        text = config.read_text(encoding="utf-8")
+        text = re.sub("(?m)^expiration = .*$", f"expiration = {seconds}", text)
+        config.write_text(text, encoding="utf-8")
+        self.service("keystone", "restart")
+
     @property
     def hostsdir(self) -> Path:
         """What dnsmasq reads with --dhcp-hostsdir."""
@@ -271,8 +302,11 @@ class Ironic:
         "inspect wait": [("manage", "manageable"), ("inspect", "inspect wait")],
     }
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, keystone: Keystone | None = None) -> None:
+        """With a Keystone it logs in there, as the administrator."""
         self._namespace = namespace
+        self._keystone = keystone
+        self._token: str | None = None
 
     def request(
         self,
@@ -285,15 +319,18 @@ class Ironic:
     ) -> Any:
         """One request; returns the decoded answer, None when it has no body.
 
-        While Ironic is doing something else with the node, it tries again.
+        While Ironic is doing something else with the node, it tries again, and
+        with a new token when that may help.
         """
         deadline = time.monotonic() + timeout
         while True:
             try:
                 return self._request_once(method, path, body, server, timeout)
             except IronicError as error:
-                if not error.locked or time.monotonic() >= deadline:
+                expired = error.status == 401 and self._token is not None
+                if not (error.locked or expired) or time.monotonic() >= deadline:
                     raise
+                self._token = None
             time.sleep(0.1)
 
     def _request_once(
@@ -304,17 +341,17 @@ class Ironic:
         server: tuple[str, int],
         timeout: float,
     ) -> Any:
-        connection = _Connection(self._namespace, server, timeout)
+        headers = {
+            "Content-Type": "application/json",
+            "X-OpenStack-Ironic-API-Version": self.VERSION,
+        }
+        if self._keystone is not None:
+            self._token = self._token or self._keystone.token()
+            headers["X-Auth-Token"] = self._token
+        connection = HttpConnection(self._namespace, server, timeout)
         with contextlib.closing(connection):
-            connection.request(
-                method,
-                path,
-                None if body is None else json.dumps(body),
-                {
-                    "Content-Type": "application/json",
-                    "X-OpenStack-Ironic-API-Version": self.VERSION,
-                },
-            )
+            text = None if body is None else json.dumps(body)
+            connection.request(method, path, text, headers)
             response = connection.getresponse()
             text = response.read().decode()
         if response.status >= 400:
@@ -476,40 +513,6 @@ def wait_for(condition: Callable[[], bool], timeout: float, interval: float = 0.
             return False
         time.sleep(interval)
     return True
-
-
-@contextlib.contextmanager
-def entered(namespace: str) -> Iterator[None]:
-    """Puts the calling thread, and it alone, into a network namespace."""
-    with open("/proc/thread-self/ns/net", "rb") as home, open(namespace, "rb") as there:
-        _setns(there.fileno())
-        try:
-            yield
-        finally:
-            _setns(home.fileno())
-
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _setns(fd: int) -> None:
-    clone_newnet = 0x40000000  # os.setns came with Python 3.12
-    if _libc.setns(fd, clone_newnet) != 0:
-        error = ctypes.get_errno()
-        raise OSError(error, f"setns: {os.strerror(error)}")
-
-
-class _Connection(http.client.HTTPConnection):
-    """An HTTP connection made in another network namespace."""
-
-    def __init__(self, namespace: str, server: tuple[str, int], timeout: float) -> None:
-        super().__init__(*server, timeout=timeout)
-        self._namespace = namespace
-
-    def connect(self) -> None:
-        # A socket stays where it was made.
-        with entered(self._namespace):
-            super().connect()
 
 
 def _epoch(timestamp: str) -> float:

@@ -18,7 +18,8 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="module")
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A lab of the test file's own; with `WITH_IRONIC = True` in it a real
-    Ironic runs there, with `DHCP_SERVER = "kea"` Kea in dnsmasq's place."""
+    Ironic runs there, `WITH_KEYSTONE` and `WITH_RABBITMQ` add those, and with
+    `DHCP_SERVER = "kea"` Kea takes dnsmasq's place."""
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root")
     if not os.access(BINARY, os.X_OK):
@@ -27,6 +28,8 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     made = Lab(
         name,
         with_ironic=getattr(request.module, "WITH_IRONIC", False),
+        with_keystone=getattr(request.module, "WITH_KEYSTONE", False),
+        with_rabbitmq=getattr(request.module, "WITH_RABBITMQ", False),
         dhcp_server=getattr(request.module, "DHCP_SERVER", "dnsmasq"),
     )
     made.down()  # what a killed run may have left
