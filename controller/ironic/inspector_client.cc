@@ -50,6 +50,15 @@ InspectorClient::InspectorClient(InspectorOptions options,
                                  ServiceClient service)
     : options_(std::move(options)), service_(std::move(service)) {}
 
+Result<Login> InspectorClient::login() {
+  const auto answer = service_.get("/v1/introspection", {{"limit", "1"}});
+  if (!answer) return fail(answer.error());
+  auto login = service_.login();
+  // Its policies know no list that is a part only.
+  if (login) login->complete = true;
+  return login;
+}
+
 Result<InspectorClient::Uuids> InspectorClient::unfinished() {
   for (int reads = 1;; ++reads) {
     auto uuids = read_list();

@@ -20,6 +20,15 @@ using nlohmann::json;
 constexpr std::size_t kMaxLinkText = 4096;
 constexpr std::size_t kMaxWarned = 1000;
 
+// Ironic's API version history: since when it knows a filter.
+constexpr ApiVersion kNodesByGroup{1, 46};
+constexpr ApiVersion kNodesByOwner{1, 50};
+constexpr ApiVersion kNodesAndPortsByShard{1, 82};
+constexpr ApiVersion kPortsByGroup{1, 99};
+
+// No project's id.
+constexpr const char* kNobody = "00000000-0000-0000-0000-000000000000";
+
 ServiceTraits ironic_traits() {
   return {.name = "Ironic",
           .section = "ironic",
@@ -51,21 +60,12 @@ std::optional<HardwareAddress> parse_client_id(const json& value) {
   return guid ? std::optional(*guid) : std::nullopt;
 }
 
-CollectionFormat node_format(bool with_managed) {
-  CollectionFormat format{
-      .name = "nodes",
-      .fields = {"uuid", "name", "provision_state", "inspect_interface"}};
-  if (with_managed) {
-    format.fields.emplace_back("driver_internal_info.inspector_manage_boot");
+// Ironic keeps and compares them so.
+std::string lower_case(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
-  return format;
-}
-
-// What to ask for, to read it by node_format().
-std::string node_fields(bool with_managed) {
-  std::string fields = "uuid,name,provision_state,inspect_interface";
-  if (with_managed) fields += ",driver_internal_info";
-  return fields;
+  return text;
 }
 
 Result<> check_uuid(std::string_view what, std::string_view uuid) {
@@ -82,15 +82,164 @@ Result<std::unique_ptr<IronicClient>> IronicClient::make(
   auto service = ServiceClient::make(ironic_traits(), options.endpoint,
                                      transport, authenticator, clock);
   if (!service) return fail(service.error());
+  if (options.shard.find(',') != std::string::npos) {
+    return fail("[pxe_filter] shard is " + pxegate::quoted(options.shard) +
+                    ": one shard is possible, and its name has no comma",
+                ErrorCode::kInvalid);
+  }
+  options.conductor_group = lower_case(std::move(options.conductor_group));
   return std::unique_ptr<IronicClient>(
-      new IronicClient(std::move(options), *std::move(service)));
+      new IronicClient(std::move(options), *std::move(service), authenticator));
 }
 
-IronicClient::IronicClient(IronicOptions options, ServiceClient service)
+IronicClient::IronicClient(IronicOptions options, ServiceClient service,
+                           const Authenticator& authenticator)
     : options_(std::move(options)),
       service_(std::move(service)),
+      authenticator_(&authenticator),
       all_nodes_(options_.max_items),
-      all_ports_(options_.max_items) {}
+      all_ports_(options_.max_items) {
+  const auto needs = [this](const std::string& value, ApiVersion version,
+                            const char* what) {
+    if (!value.empty() && version > node_needs_.version) {
+      node_needs_ = {version, what};
+    }
+  };
+  needs(options_.conductor_group, kNodesByGroup,
+        "[pxe_filter] conductor_group");
+  needs(options_.owner, kNodesByOwner, "[pxe_filter] owner");
+  needs(options_.shard, kNodesAndPortsByShard, "[pxe_filter] shard");
+}
+
+void IronicClient::narrow(Query& query) const {
+  for (const auto& [name, value] : narrowing()) {
+    if (!value->empty()) query.emplace_back(name, *value);
+  }
+}
+
+std::array<std::pair<const char*, const std::string*>, 3>
+IronicClient::narrowing() const {
+  return {{{"conductor_group", &options_.conductor_group},
+           {"owner", &options_.owner},
+           {"shard", &options_.shard}}};
+}
+
+CollectionFormat IronicClient::node_format(bool with_managed) const {
+  CollectionFormat format{
+      .name = "nodes",
+      .fields = {"uuid", "name", "provision_state", "inspect_interface"}};
+  for (const auto& [name, value] : narrowing()) {
+    if (!value->empty()) format.fields.emplace_back(name);
+  }
+  if (with_managed) {
+    format.fields.emplace_back("driver_internal_info.inspector_manage_boot");
+  }
+  return format;
+}
+
+std::string IronicClient::node_fields(bool with_managed) const {
+  std::string fields = "uuid,name,provision_state,inspect_interface";
+  for (const auto& [name, value] : narrowing()) {
+    if (!value->empty()) fields.append(",").append(name);
+  }
+  if (with_managed) fields += ",driver_internal_info";
+  return fields;
+}
+
+Result<std::optional<std::string>> IronicClient::misfit(
+    const json& item) const {
+  const ItemFields fields("node", item);
+  for (const auto& [name, wanted] : narrowing()) {
+    if (wanted->empty()) continue;
+    const auto value = fields.text_or_null(name);
+    if (!value) return fail(value.error());
+    const bool group = wanted == &options_.conductor_group;
+    if ((group ? lower_case(*value) : *value) == *wanted) continue;
+    return fmt::format("{} is {}, not {}", name, pxegate::quoted(*value),
+                       pxegate::quoted(*wanted));
+  }
+  return std::nullopt;
+}
+
+IronicClient::PortFilter IronicClient::port_filter() const {
+  if (!options_.shard.empty()) {
+    return {{{"shard", options_.shard}}, node_needs_};
+  }
+  if (!options_.conductor_group.empty() && service_.offers(kPortsByGroup)) {
+    return {{{"conductor_groups", options_.conductor_group}},
+            {kPortsByGroup, "a list of ports by conductor_group"}};
+  }
+  return {};
+}
+
+Result<> IronicClient::check_complete() {
+  const auto identity = authenticator_->identity();
+  const std::uint64_t login = authenticator_->generation();
+  if (complete_login_ == login) return {};
+  if (identity && !identity->project_id.empty()) {
+    if (auto probed = probe(*identity); !probed) return probed;
+  }
+  complete_login_ = login;
+  return {};
+}
+
+// See the header. Ironic's check_list_policy() replaces `owner` by the login's
+// project where baremetal:node:list_all does not admit it, but forbids to ask
+// for another one.
+Result<> IronicClient::probe(const Identity& identity) {
+  const auto answer = service_.get(
+      "/v1/nodes",
+      {{"owner", kNobody}, {"fields", "uuid,owner"}, {"limit", "1"}}, {},
+      {kNodesByOwner, "finding out whether a list is complete"});
+  if (answer) {
+    const auto end = read_collection(
+        answer->body, {.name = "nodes", .fields = {"uuid", "owner"}},
+        [&](const json& item) -> Result<> {
+          const ItemFields fields("node", item);
+          const auto owner = fields.text_or_null("owner");
+          if (!owner) return fail(owner.error());
+          if (*owner == kNobody) return {};
+          return fail("the filter by owner is ignored", ErrorCode::kInvalid);
+        });
+    if (end) return {};
+    return fail(end.error().within(answer->request));
+  }
+  if (service_.last_status() != 403) return fail(answer.error());
+  const bool own_part = options_.owner == identity.project_id;
+  if (own_part && options_.unknown_denied) return {};
+  const std::string who = fmt::format(
+      "Ironic shows the login {} ({}) the nodes of its own project only, and "
+      "every other machine would count as unknown",
+      pxegate::quoted(identity.user), pxegate::quoted(identity.scope));
+  return fail(
+      own_part
+          ? who + ": with [pxe_filter] owner, set deny_unknown_macs = true too"
+          : who + fmt::format(
+                      ": log in with [ironic] system_scope = all (a role that "
+                      "Ironic's policy baremetal:node:list_all admits will do "
+                      "as well), or have this controller see to that project "
+                      "alone, with [pxe_filter] owner = {} and "
+                      "deny_unknown_macs = true",
+                      identity.project_id),
+      ErrorCode::kPermission);
+}
+
+Result<Login> IronicClient::login() {
+  Query query;
+  narrow(query);
+  query.emplace_back("fields", "uuid");
+  query.emplace_back("limit", "1");
+  const auto answer = service_.get("/v1/nodes", query, {}, node_needs_);
+  if (!answer) return fail(answer.error());
+  auto login = service_.login();
+  if (!login) return login;
+  complete_login_.reset();
+  const auto complete = check_complete();
+  if (!complete && service_.last_status() != 403) return fail(complete.error());
+  login->complete = complete.has_value();
+  if (!complete) login->why = complete.error().message();
+  return login;
+}
 
 Result<Node> IronicClient::read_node(const json& item, bool with_managed) {
   const ItemFields fields("node", item);
@@ -127,6 +276,7 @@ Result<Page<Node>> IronicClient::get_nodes(Query query, std::string_view marker,
                                            bool with_managed,
                                            Listing& listing) {
   const CollectionFormat format = node_format(with_managed);
+  narrow(query);
   query.emplace_back("fields", node_fields(with_managed));
   query.emplace_back("limit", std::to_string(options_.page_size));
   if (!marker.empty()) {
@@ -135,8 +285,11 @@ Result<Page<Node>> IronicClient::get_nodes(Query query, std::string_view marker,
     }
     query.emplace_back("marker", marker);
   }
-  const auto answer = service_.get("/v1/nodes", query, marker);
+  const auto answer = service_.get("/v1/nodes", query, marker, node_needs_);
   if (!answer) return fail(answer.error());
+  if (auto complete = check_complete(); !complete) {
+    return fail(complete.error());
+  }
 
   Page<Node> page;
   listing.begin_page(marker);
@@ -144,6 +297,14 @@ Result<Page<Node>> IronicClient::get_nodes(Query query, std::string_view marker,
       read_collection(answer->body, format, [&](const json& item) -> Result<> {
         auto node = read_node(item, with_managed);
         if (!node) return fail(node.error());
+        const auto other = misfit(item);
+        if (!other) return fail(other.error());
+        // A server that does not know the filter.
+        if (*other) {
+          return fail(
+              fmt::format("node {}: {} as was asked for", node->uuid, **other),
+              ErrorCode::kInvalid);
+        }
         if (auto added = listing.add(node->uuid); !added) return added;
         page.items.push_back(*std::move(node));
         return {};
@@ -190,13 +351,18 @@ Result<std::vector<Node>> IronicClient::nodes_in_state(
 
 Result<std::optional<Node>> IronicClient::node(std::string_view uuid) {
   if (auto valid = check_uuid("node", uuid); !valid) return fail(valid.error());
-  const auto answer = service_.get(fmt::format("/v1/nodes/{}", uuid),
-                                   {{"fields", node_fields(true)}}, uuid);
-  if (!answer) {
-    if (answer.error().code() == ErrorCode::kNotFound) return std::nullopt;
+  const auto answer =
+      service_.get(fmt::format("/v1/nodes/{}", uuid),
+                   {{"fields", node_fields(true)}}, uuid, node_needs_);
+  if (!answer && answer.error().code() != ErrorCode::kNotFound) {
     return fail(answer.error());
   }
+  if (auto complete = check_complete(); !complete) {
+    return fail(complete.error());
+  }
+  if (!answer) return std::nullopt;
   std::optional<Node> found;
+  bool ours = true;
   const auto end = read_collection(
       R"({"nodes":[)" + answer->body + "]}", node_format(true),
       [&](const json& item) -> Result<> {
@@ -207,10 +373,14 @@ Result<std::optional<Node>> IronicClient::node(std::string_view uuid) {
                                   found ? "several" : node->uuid),
                       ErrorCode::kInvalid);
         }
+        const auto other = misfit(item);
+        if (!other) return fail(other.error());
+        ours = !*other;
         found = *std::move(node);
         return {};
       });
   if (!end) return fail(end.error().within(answer->request));
+  if (!ours) return std::nullopt;
   if (!found) {
     return fail(answer->request + ": an empty answer", ErrorCode::kInvalid);
   }
@@ -218,6 +388,7 @@ Result<std::optional<Node>> IronicClient::node(std::string_view uuid) {
 }
 
 Result<Page<Node>> IronicClient::nodes_page(std::string_view marker) {
+  if (marker.empty()) complete_login_.reset();
   return get_nodes({}, marker, false, all_nodes_);
 }
 
@@ -302,9 +473,17 @@ Result<Page<Port>> IronicClient::get_ports(std::string_view marker,
     }
     query.emplace_back("marker", marker);
   }
+  if (!one_node) {
+    query.insert(query.end(), port_filter_.query.begin(),
+                 port_filter_.query.end());
+  }
   const auto answer =
-      service_.get("/v1/ports", query, marker.empty() ? node : marker);
+      service_.get("/v1/ports", query, marker.empty() ? node : marker,
+                   one_node ? Requirement{} : port_filter_.needs);
   if (!answer) return fail(answer.error());
+  if (auto complete = check_complete(); !complete) {
+    return fail(complete.error());
+  }
 
   Page<Port> page;
   listing.begin_page(marker);
@@ -328,7 +507,30 @@ Result<Page<Port>> IronicClient::get_ports(std::string_view marker,
 }
 
 Result<Page<Port>> IronicClient::ports_page(std::string_view marker) {
-  return get_ports(marker, {}, all_ports_);
+  if (marker.empty()) {
+    complete_login_.reset();
+    ports_from_start_ = true;
+    port_filter_ = port_filter();
+  }
+  auto page = get_ports(marker, {}, all_ports_);
+  if (!page && !port_filter_.query.empty() && options_.shard.empty() &&
+      !service_.offers(kPortsByGroup)) {
+    // Ironic has become an older one. What was listed so far was filtered.
+    port_filter_ = {};
+    if (!marker.empty()) {
+      return fail(page.error().message() + " (and could while the list began)",
+                  ErrorCode::kUnavailable);
+    }
+    page = get_ports(marker, {}, all_ports_);
+  }
+  if (page && page->last && std::exchange(ports_from_start_, false)) {
+    // What the login may see can have changed since the list began.
+    complete_login_.reset();
+    if (auto complete = check_complete(); !complete) {
+      return fail(complete.error());
+    }
+  }
+  return page;
 }
 
 Result<std::vector<Port>> IronicClient::ports_of_node(std::string_view uuid) {

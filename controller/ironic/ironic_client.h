@@ -2,18 +2,22 @@
 #ifndef PXEGATE_CONTROLLER_IRONIC_IRONIC_CLIENT_H_
 #define PXEGATE_CONTROLLER_IRONIC_IRONIC_CLIENT_H_
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "controller/base/clock.h"
 #include "controller/base/result.h"
 #include "controller/ironic/authenticator.h"
+#include "controller/ironic/collection.h"
 #include "controller/ironic/http_transport.h"
 #include "controller/ironic/ironic_api.h"
 #include "controller/ironic/listing.h"
@@ -42,7 +46,8 @@ struct IronicOptions {
 };
 
 // Ironic's bare-metal API, microversions 1.39 (`inspect wait` is a state of
-// its own) and later; asks for 1.53.
+// its own) and later; asks for 1.53, and for a later one where an option needs
+// it.
 //
 // Pages. `next` only says whether there is more: its URL drops the filters,
 // so the query is built here. Nodes, and the ports of one node, end where it is
@@ -55,10 +60,30 @@ struct IronicOptions {
 // no GUID), and a node's name or a port's physical_network or
 // local_link_connection that is of another type, too long or full of control
 // characters (left empty). It is logged once and passed over.
+//
+// Narrowing. Nodes are asked for with conductor_group (from 1.46), owner (1.50)
+// and shard (1.82), and a node that does not fit fails the list: a server that
+// ignores a filter must not widen it. node() knows nothing of others. Ports
+// are asked for by shard, or else by conductor_group where Ironic can (1.99),
+// or else all of them. So a port of another part's node is
+// - listed, and denied for want of its node, with `owner` and with an Ironic
+//   that cannot filter ports;
+// - not listed, and its machine unknown, where Ironic filters. Unknown machines
+//   that must not boot here need deny_unknown_macs.
+//
+// Completeness. To a login for a project Ironic shows that project's nodes
+// alone, and no error, unless its policy baremetal:node:list_all admits the
+// login. That is found out at the start of each list, at the end of one of
+// ports, and after each login, by asking for the nodes of an owner that nobody
+// is: who may not see all of them is forbidden to. (Logins for the system or a
+// domain are refused the list as a whole.) Ironic's policy
+// baremetal:port:list_all is taken to admit the same logins, as it does unless
+// somebody wrote another. Every call of an incomplete login is kPermission.
 class IronicClient final : public IronicApi {
  public:
-  // kInvalid for an endpoint that is no URL. The references must outlive the
-  // client.
+  // kInvalid for an endpoint that is no URL, or where none is given and the
+  // authenticator has no catalogue; and for a shard with a comma. The
+  // references must outlive the client.
   static Result<std::unique_ptr<IronicClient>> make(
       IronicOptions options, HttpTransport& transport,
       Authenticator& authenticator, const Clock& clock);
@@ -77,7 +102,29 @@ class IronicClient final : public IronicApi {
   Result<Login> login();
 
  private:
-  IronicClient(IronicOptions options, ServiceClient service);
+  // How to have ports filtered.
+  struct PortFilter {
+    Query query;
+    Requirement needs;
+  };
+
+  IronicClient(IronicOptions options, ServiceClient service,
+               const Authenticator& authenticator);
+
+  // Field and wanted value; empty: any.
+  std::array<std::pair<const char*, const std::string*>, 3> narrowing() const;
+  // Adds what narrows a query for nodes.
+  void narrow(Query& query) const;
+  CollectionFormat node_format(bool with_managed) const;
+  // What to ask for, to read it by node_format().
+  std::string node_fields(bool with_managed) const;
+  // nullopt where the node belongs to this controller's part; else what of it
+  // does not fit.
+  Result<std::optional<std::string>> misfit(const nlohmann::json& item) const;
+  PortFilter port_filter() const;
+  // Asks Ironic where the current login was not found complete yet.
+  Result<> check_complete();
+  Result<> probe(const Identity& identity);
 
   Result<Page<Node>> get_nodes(Query query, std::string_view marker,
                                bool with_managed, Listing& listing);
@@ -92,6 +139,11 @@ class IronicClient final : public IronicApi {
 
   IronicOptions options_;
   ServiceClient service_;
+  const Authenticator* authenticator_;
+  Requirement node_needs_;         // of a query that is narrowed
+  PortFilter port_filter_;         // of the latest list of ports
+  bool ports_from_start_ = false;  // and not yet at its end
+  std::optional<std::uint64_t> complete_login_;
   Listing all_nodes_;
   Listing all_ports_;
   std::set<std::string, std::less<>> warned_;  // nodes and ports, bounded

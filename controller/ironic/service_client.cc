@@ -2,23 +2,17 @@
 #include "controller/ironic/service_client.h"
 
 #include <fmt/format.h>
-#include <time.h>
-
 #include <algorithm>
+#include <array>
 #include <charconv>
-#include <nlohmann/json.hpp>
 
+#include "controller/base/secret.h"
 #include "controller/base/text.h"
+#include "controller/ironic/http_answer.h"
 
 namespace pxegate {
 namespace {
 
-using nlohmann::json;
-using std::chrono::seconds;
-
-constexpr seconds kLongestRetryAfter{600};
-// An error body longer than this is not worth parsing.
-constexpr std::size_t kMaxFault = std::size_t{64} << 10;
 constexpr std::size_t kQuotedFault = 300;
 
 std::string percent_encoded(std::string_view text) {
@@ -37,55 +31,6 @@ std::string percent_encoded(std::string_view text) {
   return out;
 }
 
-const std::string* find_header(const HttpResponse& response,
-                               const std::string& name) {
-  const auto found = response.headers.find(name);
-  return found == response.headers.end() ? nullptr : &found->second;
-}
-
-// Parses JSON of an error page, where nesting is never deep: refuses what
-// could be, before the parser sees it.
-json parse_small(std::string_view text) {
-  constexpr int kMaxBrackets = 100;
-  if (text.size() > kMaxFault || std::ranges::count_if(text, [](char c) {
-                                   return c == '[' || c == '{';
-                                 }) > kMaxBrackets) {
-    return json(json::value_t::discarded);
-  }
-  return json::parse(text, nullptr, false);
-}
-
-// The member of an object that is text, or nullptr.
-const std::string* text_member(const json& object, const char* name) {
-  if (!object.is_object()) return nullptr;
-  const auto found = object.find(name);
-  if (found == object.end() || !found->is_string()) return nullptr;
-  return found->get_ptr<const std::string*>();
-}
-
-// What a service says went wrong; empty where it says nothing that can be
-// understood. Ironic wraps its fault as text inside {"error_message": …},
-// ironic-inspector has {"error": {"message": …}}.
-std::string fault_of(std::string_view body) {
-  const json outer = parse_small(body);
-  if (!outer.is_object()) return {};
-  json fault;
-  if (const std::string* text = text_member(outer, "error_message")) {
-    fault = parse_small(*text);
-    if (!fault.is_object()) return *text;
-  } else if (const auto nested = outer.find("error_message");
-             nested != outer.end()) {
-    fault = *nested;
-  } else if (const auto error = outer.find("error"); error != outer.end()) {
-    fault = *error;
-  }
-  for (const char* name : {"faultstring", "description", "message", "title"}) {
-    const std::string* text = text_member(fault, name);
-    if (text != nullptr && !text->empty()) return *text;
-  }
-  return {};
-}
-
 // The fault, or else the first bytes of what there is, as ": …".
 std::string explanation(const HttpResponse& response) {
   const std::string fault = fault_of(response.body);
@@ -96,61 +41,42 @@ std::string explanation(const HttpResponse& response) {
   return (rest.front() == '<' ? ": HTML: " : ": ") + pxegate::quoted(rest);
 }
 
-std::string_view reason_phrase(int status) {
-  switch (status) {
-    case 400:
-      return " Bad Request";
-    case 401:
-      return " Unauthorized";
-    case 403:
-      return " Forbidden";
-    case 404:
-      return " Not Found";
-    case 406:
-      return " Not Acceptable";
-    case 409:
-      return " Conflict";
-    case 429:
-      return " Too Many Requests";
-    case 500:
-      return " Internal Server Error";
-    case 502:
-      return " Bad Gateway";
-    case 503:
-      return " Service Unavailable";
-    case 504:
-      return " Gateway Timeout";
-    default:
-      return "";
-  }
-}
-
-ErrorCode code_of(int status) {
-  switch (status) {
-    case 400:
-      return ErrorCode::kInvalid;
-    case 401:
-    case 403:
-    case 407:
-      return ErrorCode::kPermission;
-    case 409:
-      return ErrorCode::kConflict;
-    case 408:
-    case 423:
-    case 425:
-    case 429:
-      return ErrorCode::kUnavailable;
-    default:
-      return status >= 500 ? ErrorCode::kUnavailable : ErrorCode::kFailed;
-  }
-}
-
 std::optional<unsigned> parse_number(std::string_view text) {
   unsigned value = 0;
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc() || rest != end) return std::nullopt;
   return value;
+}
+
+std::string without_version(std::string base) {
+  if (base.ends_with("/v1")) base.resize(base.size() - 3);
+  while (base.ends_with('/')) base.pop_back();
+  return base;
+}
+
+// Headers that prove who we are.
+constexpr std::array kCredentials = {"authorization", "x-auth-token"};
+
+// What is shorter occurs by chance.
+constexpr std::size_t kShortestCredential = 10;
+
+// A server, or what stands before it, that repeats in its answer what it was
+// asked with would get our credentials into messages.
+bool repeats_credentials(const HttpHeaders& sent, std::string_view text) {
+  return std::ranges::any_of(kCredentials, [&](const char* name) {
+    const auto found = sent.find(name);
+    return found != sent.end() && found->second.size() >= kShortestCredential &&
+           memmem(text.data(), text.size(), found->second.data(),
+                  found->second.size()) != nullptr;
+  });
+}
+
+void wipe_credentials(HttpHeaders& sent) {
+  for (const char* name : kCredentials) {
+    const auto found = sent.find(name);
+    if (found != sent.end()) wipe(found->second);
+  }
 }
 
 }  // namespace
@@ -168,69 +94,26 @@ std::string ApiVersion::to_string() const {
   return fmt::format("{}.{}", major, minor);
 }
 
-std::optional<seconds> parse_retry_after(std::string_view value, WallTime now) {
-  const auto bounded = [](seconds delay) {
-    return std::clamp(delay, seconds{0}, kLongestRetryAfter);
-  };
-  if (!value.empty() &&
-      value.find_first_not_of("0123456789") == std::string_view::npos) {
-    const auto number = parse_number(value);
-    // More digits than a number holds: very long.
-    return number ? bounded(seconds{*number}) : kLongestRetryAfter;
-  }
-  std::tm fields{};
-  const std::string text(value);
-  const char* end =
-      strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &fields);
-  if (end == nullptr || *end != '\0') return std::nullopt;
-  // In whole seconds: a far date does not fit in the clock's nanoseconds.
-  return bounded(seconds{timegm(&fields)} -
-                 std::chrono::floor<seconds>(now.time_since_epoch()));
-}
-
 Result<ServiceClient> ServiceClient::make(ServiceTraits traits,
-                                          std::string_view endpoint,
+                                          std::string_view endpoint_override,
                                           HttpTransport& transport,
                                           Authenticator& authenticator,
                                           const Clock& clock) {
-  const auto invalid = [&](std::string_view problem) {
-    return fail(
-        fmt::format("[{}] endpoint_override {}", traits.section, problem),
-        ErrorCode::kInvalid);
-  };
-  if (endpoint.empty()) return invalid("is not set");
-  const std::size_t scheme = endpoint.starts_with("http://")    ? 7
-                             : endpoint.starts_with("https://") ? 8
-                                                                : 0;
-  const std::string_view rest = endpoint.substr(scheme);
-  const std::string_view host = rest.substr(0, rest.find('/'));
-  // Checked first: what may hold a password is not repeated in a message.
-  if (host.find('@') != std::string_view::npos) {
-    return invalid(
-        "holds a user name: give it as username and password, with "
-        "auth_type = http_basic");
+  const std::string option =
+      fmt::format("[{}] endpoint_override", traits.section);
+  std::string base;
+  if (!endpoint_override.empty()) {
+    auto url = service_url(endpoint_override);
+    if (!url) {
+      return fail(option + " " + url.error().message(), ErrorCode::kInvalid);
+    }
+    base = without_version(*std::move(url));
+  } else if (!authenticator.has_catalogue()) {
+    return fail(fmt::format("{} is not set, and there is no catalogue with {}",
+                            option, authenticator.describe()),
+                ErrorCode::kInvalid);
   }
-  if (scheme == 0 || host.empty() || host.front() == ':') {
-    return invalid("is " + pxegate::quoted(endpoint) +
-                   ", expected a URL as in http://192.0.2.1:6385");
-  }
-  const auto is_unfit = [](char c) {
-    return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f || c == '?' ||
-           c == '#';
-  };
-  if (std::ranges::any_of(endpoint, is_unfit)) {
-    return invalid("is " + pxegate::quoted(endpoint) +
-                   ", expected a URL without spaces, query and fragment");
-  }
-  const auto without_slashes = [](std::string_view text) {
-    while (text.ends_with('/')) text.remove_suffix(1);
-    return text;
-  };
-  std::string_view base = without_slashes(endpoint);
-  if (base.ends_with("/v1")) {
-    base = without_slashes(base.substr(0, base.size() - 3));
-  }
-  return ServiceClient(std::move(traits), std::string(base), transport,
+  return ServiceClient(std::move(traits), std::move(base), transport,
                        authenticator, clock);
 }
 
@@ -238,35 +121,80 @@ ServiceClient::ServiceClient(ServiceTraits traits, std::string base,
                              HttpTransport& transport,
                              Authenticator& authenticator, const Clock& clock)
     : traits_(std::move(traits)),
-      base_(std::move(base)),
+      override_(std::move(base)),
       transport_(&transport),
       authenticator_(&authenticator),
-      clock_(&clock),
-      version_(traits_.preferred) {}
+      clock_(&clock) {}
 
 std::string ServiceClient::setting(std::string_view option) const {
   return fmt::format("[{}] {}", traits_.section, option);
 }
 
-Result<HttpResponse> ServiceClient::exchange(const HttpRequest& request) {
+std::string ServiceClient::place(std::string_view base) const {
+  if (override_.empty()) {
+    return fmt::format("{}, which is what the catalogue says", base);
+  }
+  return fmt::format("{} = {}", setting("endpoint_override"), base);
+}
+
+Result<std::string> ServiceClient::endpoint() {
+  if (!override_.empty()) return override_;
+  auto found = authenticator_->endpoint();
+  if (!found) return found;
+  auto url = service_url(*found);
+  if (!url) {
+    return fail(fmt::format("the catalogue's endpoint of {} {}; set {}",
+                            traits_.name, url.error().message(),
+                            setting("endpoint_override")));
+  }
+  return without_version(*std::move(url));
+}
+
+// The version to ask in. What the service offered last only lowers it, and
+// never below what is needed: it may have been upgraded since.
+ApiVersion ServiceClient::version_for(const Requirement& needs) const {
+  ApiVersion version = std::max(traits_.preferred, needs.version);
+  if (!offered_) return version;
+  if (offered_->highest >= std::max(traits_.oldest, needs.version)) {
+    version = std::min(version, offered_->highest);
+  }
+  return std::max(version, offered_->lowest);
+}
+
+Result<HttpResponse> ServiceClient::exchange(const HttpRequest& request,
+                                             ApiVersion version,
+                                             std::string_view base) {
   HttpRequest attempt = request;
-  attempt.headers[traits_.version_prefix + "version"] = version_.to_string();
+  attempt.headers[traits_.version_prefix + "version"] = version.to_string();
   if (auto added = authenticator_->authorize(attempt); !added) {
     return fail(added.error().within(request.method + " " + request.url));
   }
   auto response = transport_->send(attempt);
-  if (!response && response.error().code() == ErrorCode::kUnavailable) {
-    return fail(Error(fmt::format("{} (is {} running at {} = {}?)",
-                                  response.error().message(), traits_.name,
-                                  setting("endpoint_override"), base_),
-                      ErrorCode::kUnavailable));
+  bool repeated = false;
+  last_status_ = response ? response->status : 0;
+  if (response) {
+    repeated = repeats_credentials(attempt.headers, response->body);
+    for (auto& [name, value] : response->headers) {
+      if (repeats_credentials(attempt.headers, value)) wipe(value);
+    }
+    note_versions(*response);
   }
-  return response;
+  wipe_credentials(attempt.headers);
+  if (!response && response.error().code() == ErrorCode::kUnavailable) {
+    return fail(Error(
+        fmt::format("{} (is {} running at {}?)", response.error().message(),
+                    traits_.name, place(base)),
+        ErrorCode::kUnavailable));
+  }
+  if (!repeated) return response;
+  wipe(response->body);
+  if (response->status != 200) return response;
+  return fail(fmt::format("{} {}: the answer repeats our credentials",
+                          request.method, request.url),
+              ErrorCode::kInvalid);
 }
 
-// After a 406: picks a version that both sides have. False where the version
-// was not the problem.
-Result<bool> ServiceClient::renegotiate(const HttpResponse& response) {
+void ServiceClient::note_versions(const HttpResponse& response) {
   const auto version_in = [&](std::string_view name) {
     const std::string* text =
         find_header(response, traits_.version_prefix + std::string(name));
@@ -274,26 +202,31 @@ Result<bool> ServiceClient::renegotiate(const HttpResponse& response) {
   };
   const auto lowest = version_in("minimum-version");
   const auto highest = version_in("maximum-version");
-  if (!lowest || !highest) return false;
-  if (*highest < traits_.oldest || lowest->major != traits_.preferred.major) {
-    return fail(
-        fmt::format("{} offers API versions {} to {}, pxegate needs "
-                    "{}.{} or later",
-                    traits_.name, lowest->to_string(), highest->to_string(),
-                    traits_.oldest.major, traits_.oldest.minor));
+  if (lowest && highest) offered_ = Offer{*lowest, *highest};
+}
+
+// After a 406. False where the version was not the problem.
+Result<bool> ServiceClient::renegotiate(ApiVersion refused,
+                                        const Requirement& needs) const {
+  if (!offered_) return false;
+  const ApiVersion least = std::max(traits_.oldest, needs.version);
+  if (offered_->highest < least ||
+      offered_->lowest.major != traits_.preferred.major) {
+    return fail(fmt::format(
+        "{} offers API versions {} to {}, {} needs {} or later", traits_.name,
+        offered_->lowest.to_string(), offered_->highest.to_string(),
+        least == needs.version && !needs.what.empty() ? needs.what : "pxegate",
+        least.to_string()));
   }
-  const ApiVersion chosen =
-      std::max(std::min(traits_.preferred, *highest), *lowest);
-  if (chosen == version_) return false;
-  version_ = chosen;
-  return true;
+  return version_for(needs) != refused;
 }
 
 Error ServiceClient::status_error(const HttpResponse& response,
-                                  std::string_view subject) const {
+                                  std::string_view subject, ApiVersion version,
+                                  std::string_view base) const {
   const int status = response.status;
-  std::string message = fmt::format("HTTP {}{}", status, reason_phrase(status));
-  ErrorCode code = code_of(status);
+  std::string message = status_text(status);
+  ErrorCode code = status_error_code(status);
   std::string hint;
   if (status >= 300 && status < 400) {
     const std::string* target = find_header(response, "location");
@@ -304,7 +237,12 @@ Error ServiceClient::status_error(const HttpResponse& response,
   } else {
     message += explanation(response);
   }
-  if (status == 401) {
+  if (status == 401 && authenticator_->has_catalogue()) {
+    hint = fmt::format(
+        "; {} does not accept a token that Keystone gave out just now: does "
+        "its [keystone_authtoken] name the same Keystone? (now {})",
+        traits_.name, authenticator_->describe());
+  } else if (status == 401) {
     hint = fmt::format("; check {}, {} and {} (now {})", setting("auth_type"),
                        setting("username"), setting("password"),
                        authenticator_->describe());
@@ -318,41 +256,46 @@ Error ServiceClient::status_error(const HttpResponse& response,
       code = ErrorCode::kNotFound;
     } else {
       hint = fmt::format("; check {}: there seems to be no {} at {}",
-                         setting("endpoint_override"), traits_.name, base_);
+                         setting("endpoint_override"), traits_.name, base);
     }
   } else if (status == 406) {
-    hint = fmt::format("; asked for API version {}", version_.to_string());
+    hint = fmt::format("; asked for API version {}", version.to_string());
   }
-  std::optional<seconds> delay;
-  if (const std::string* text = find_header(response, "retry-after")) {
-    delay = parse_retry_after(*text, clock_->wall());
-  }
-  return Error(message + hint, code).retry_after(delay);
+  return Error(message + hint, code)
+      .retry_after(retry_after_of(response, clock_->wall()));
 }
 
 Result<ServiceClient::Answer> ServiceClient::get(std::string_view path,
                                                  const Query& query,
-                                                 std::string_view subject) {
-  HttpRequest request;
-  request.url = base_ + std::string(path);
+                                                 std::string_view subject,
+                                                 const Requirement& needs) {
+  std::string target(path);
   char separator = '?';
   for (const auto& [name, value] : query) {
-    request.url += separator;
-    request.url += name + "=" + percent_encoded(value);
+    target += separator;
+    target += name + "=" + percent_encoded(value);
     separator = '&';
   }
+  HttpRequest request;
   request.headers["accept"] = "application/json";
-
-  Answer answer{.request = request.method + " " + request.url, .body = {}};
-  const auto failed = [&answer](const Error& error) {
-    return fail(error.within(answer.request));
-  };
   bool renewed = false;
   bool renegotiated = false;
   for (;;) {
-    auto response = exchange(request);
+    // A new login may have a new catalogue.
+    const auto base = endpoint();
+    if (!base) {
+      return fail(base.error().within(request.method + " " + target));
+    }
+    request.url = *base + target;
+    Answer answer{.request = request.method + " " + request.url, .body = {}};
+    const auto failed = [&answer](const Error& error) {
+      return fail(error.within(answer.request));
+    };
+    const ApiVersion version = version_for(needs);
+    auto response = exchange(request, version, *base);
     if (!response) return fail(response.error());
     if (response->status == 200) {
+      version_ = version;
       answer.body = std::move(response->body);
       return answer;
     }
@@ -362,12 +305,27 @@ Result<ServiceClient::Answer> ServiceClient::get(std::string_view path,
       if (*newer) continue;
     }
     if (response->status == 406 && !std::exchange(renegotiated, true)) {
-      const auto another = renegotiate(*response);
+      const auto another = renegotiate(version, needs);
       if (!another) return failed(another.error());
       if (*another) continue;
     }
-    return failed(status_error(*response, subject));
+    return failed(status_error(*response, subject, version, *base));
   }
+}
+
+Result<Login> ServiceClient::login() {
+  auto where = endpoint();
+  if (!where) return fail(where.error());
+  Login login;
+  login.auth = authenticator_->describe();
+  login.endpoint = *std::move(where);
+  if (const auto identity = authenticator_->identity()) {
+    login.user = identity->user;
+    login.scope = identity->scope;
+  }
+  if (version_) login.microversion = version_->to_string();
+  if (offered_) login.newest_microversion = offered_->highest.to_string();
+  return login;
 }
 
 }  // namespace pxegate

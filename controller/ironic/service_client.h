@@ -13,6 +13,7 @@
 #include "controller/base/result.h"
 #include "controller/ironic/authenticator.h"
 #include "controller/ironic/http_transport.h"
+#include "controller/ironic/login.h"
 
 namespace pxegate {
 
@@ -38,10 +39,20 @@ struct ServiceTraits {
 // Query parameters in order; values as they are, not yet encoded.
 using Query = std::vector<std::pair<std::string, std::string>>;
 
+// What a request cannot do without.
+struct Requirement {
+  ApiVersion version{0, 0};
+  std::string what{};  // for messages, as in "[pxe_filter] shard"
+};
+
 // GET on one OpenStack service: authentication, microversion, and what an
 // answer other than 200 means. Does not wait and does not retry, save once on
 // 401 when the credentials could be renewed and once on 406 with a version
 // that the service does have. Not thread-safe.
+//
+// Asks in the version that it prefers, or a request needs, and in the newest
+// that the service has where that is older: every answer says which it has, so
+// that one that is upgraded or downgraded meanwhile is followed.
 class ServiceClient {
  public:
   struct Answer {
@@ -49,11 +60,13 @@ class ServiceClient {
     std::string body;
   };
 
-  // `endpoint` is the URL under which /v1 lives; with or without a trailing
-  // "/v1" or "/". kInvalid where it is none. The references must outlive
+  // `endpoint_override` is the URL under which /v1 lives, with or without a
+  // trailing "/v1" or "/"; kInvalid where it is none. Empty: the
+  // authenticator's catalogue is asked when the first request is made, and
+  // after each login; kInvalid where it has none. The references must outlive
   // this.
   static Result<ServiceClient> make(ServiceTraits traits,
-                                    std::string_view endpoint,
+                                    std::string_view endpoint_override,
                                     HttpTransport& transport,
                                     Authenticator& authenticator,
                                     const Clock& clock);
@@ -61,34 +74,52 @@ class ServiceClient {
   // The body of a 200. kNotFound only when the service itself says that the
   // thing named by `subject` (a UUID that occurs in the query) is gone: any
   // other 404 comes from a wrong address and is kFailed. kPermission for
-  // 401 and 403, kUnavailable with retry_after() for what may pass.
+  // 401 and 403, kUnavailable with retry_after() for what may pass. kFailed
+  // where the service has no version with what is needed.
   Result<Answer> get(std::string_view path, const Query& query,
-                     std::string_view subject = {});
+                     std::string_view subject = {},
+                     const Requirement& needs = {});
+
+  // Without /v1. May log in.
+  Result<std::string> endpoint();
+  // Whether its latest answer says that the service has that version.
+  bool offers(ApiVersion version) const {
+    return offered_ && offered_->highest >= version;
+  }
+  // The status of the latest answer; 0: the latest request had none.
+  int last_status() const { return last_status_; }
+  // What is known by now, but for `complete` and `why`.
+  Result<Login> login();
 
  private:
+  struct Offer {
+    ApiVersion lowest;
+    ApiVersion highest;
+  };
+
   ServiceClient(ServiceTraits traits, std::string base,
                 HttpTransport& transport, Authenticator& authenticator,
                 const Clock& clock);
 
-  Result<HttpResponse> exchange(const HttpRequest& request);
-  Result<bool> renegotiate(const HttpResponse& response);
-  Error status_error(const HttpResponse& response,
-                     std::string_view subject) const;
+  ApiVersion version_for(const Requirement& needs) const;
+  Result<HttpResponse> exchange(const HttpRequest& request, ApiVersion version,
+                                std::string_view base);
+  void note_versions(const HttpResponse& response);
+  Result<bool> renegotiate(ApiVersion refused, const Requirement& needs) const;
+  Error status_error(const HttpResponse& response, std::string_view subject,
+                     ApiVersion version, std::string_view base) const;
   std::string setting(std::string_view option) const;
+  std::string place(std::string_view base) const;
 
   ServiceTraits traits_;
-  std::string base_;  // without "/v1" and without trailing '/'
+  std::string override_;  // without "/v1" and without trailing '/'
   HttpTransport* transport_;
   Authenticator* authenticator_;
   const Clock* clock_;
-  ApiVersion version_;
+  std::optional<Offer> offered_;       // by the latest answer that said so
+  std::optional<ApiVersion> version_;  // of the latest 200
+  int last_status_ = 0;
 };
-
-// The delay of a Retry-After header, seconds or date; nullopt where it has
-// neither form. Never negative and never more than ten minutes, so that a
-// confused clock cannot silence us for good.
-std::optional<std::chrono::seconds> parse_retry_after(std::string_view value,
-                                                      WallTime now);
 
 }  // namespace pxegate
 

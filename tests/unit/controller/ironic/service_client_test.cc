@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "controller/ironic/http_answer.h"
 #include "fake_http_transport.h"
 
 namespace pxegate {
