@@ -90,7 +90,8 @@ def multiply(
                 "SELECT * FROM ports WHERE node_id = ? LIMIT 1", [node["id"]]
             ).fetchone()
         )
-        node.update(columns)
+        # Its conductor may be at work on that very node.
+        node.update({"reservation": None, **columns})
         first = connection.execute("SELECT max(id) FROM nodes").fetchone()[0] + 1
         first_port = connection.execute("SELECT max(id) FROM ports").fetchone()[0] + 1
         uuids = [str(uuid.uuid4()) for _ in range(count)]

@@ -8,6 +8,7 @@ import os
 import re
 import statistics
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,7 @@ class AccessLog:
         self._at = self._path.stat().st_size
 
     def read(self) -> list[Request]:
+        time.sleep(0.5)  # it is written after the answer
         with open(self._path, "rb") as file:
             file.seek(self._at)
             text = file.read()
