@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts" / "lib"))
 
-from lab import AskError, IronicError, Lab, wait_for  # noqa: E402
+from lab import AskError, Ironic, IronicError, Lab, wait_for  # noqa: E402
 from probe import Probe  # noqa: E402
 
 NAME = "testlab"
@@ -43,7 +43,16 @@ def footprint() -> dict[str, list[str]]:
         "processes": [f"{pid}: {command}" for pid, command in lab_processes()],
         "files": [str(p) for p in (ROOT / "build" / "lab").glob(NAME)],
         "host interfaces": sorted(os.listdir("/sys/class/net")),
+        # Where RabbitMQ of this machine, if there is one, has its data.
+        "RabbitMQ's": sorted(str(p) for p in Path("/var/lib/rabbitmq").glob("**/*")),
+        "temporary": [str(p) for p in Path("/tmp").glob("*") if owner(p) == "rabbitmq"],
     }
+
+
+def owner(path: Path) -> str:
+    with contextlib.suppress(OSError, KeyError):  # it is gone, or nobody's
+        return path.owner()
+    return ""
 
 
 def lab_processes() -> list[tuple[int, str]]:
@@ -291,6 +300,64 @@ def test_down_removes_what_a_killed_up_has_left(before: dict[str, list[str]]) ->
     os.killpg(up.pid, signal.SIGKILL)
     up.wait(10)
     assert lab_command("down").returncode == 0
+    assert footprint() == before
+
+
+def test_keystone_and_rabbitmq_come_and_go_with_the_lab(
+    before: dict[str, list[str]],
+) -> None:
+    with Lab(NAME, with_keystone=True, with_rabbitmq=True) as lab:
+        assert (lab.description["keystone"], lab.description["rabbitmq"]) == (True, True)
+        # Reached from this host alone.
+        listening = lab.exec("spine", ["ss", "-Hltn"]).stdout
+        at = [line.split()[3] for line in listening.splitlines()]
+        assert {"127.0.0.1:5000", "127.0.0.1:5672", "127.0.0.1:4369"} <= set(at)
+        assert all(a.startswith(("127.0.0.1:", "[::1]:", "192.0.2.1:")) for a in at), at
+
+        # Ironic asks Keystone who may do what.
+        assert lab.ironic.nodes() == []
+        with pytest.raises(IronicError) as refused:
+            Ironic(lab.namespace("spine")).nodes()
+        assert refused.value.status == 401
+
+        erlang = [pid for pid, command in lab_processes() if "erl" in command]
+        assert len(erlang) >= 2  # it, and epmd
+        for pid in erlang:
+            assert owner(Path(f"/proc/{pid}")) == "rabbitmq"
+
+        for service in "keystone", "rabbitmq":
+            pid = lab.state_dir / "run" / f"spine.{service}.pid"
+            first = pid.read_text()
+            lab.service(service, "start")
+            assert pid.read_text() == first
+            lab.service(service, "kill")
+            assert not Path(f"/proc/{first.strip()}").exists()
+            lab.service(service, "stop")
+            lab.service(service, "restart")
+            assert pid.read_text() != first
+        lab.set_token_expiration(1)
+        lab.keystone.token()
+        # What Ironic has to say reaches its queue.
+        node = lab.ironic.enroll("announced", [lab.mac("flat1")], "enroll")
+        assert "ironic_versioned_notifications.info" in lab.rabbitmqctl("list_queues")
+        lab.ironic.delete(node)
+    assert footprint() == before
+
+
+@pytest.mark.parametrize("delay", [2.0, 6.0, 12.0])
+def test_an_interrupted_up_takes_keystone_and_rabbitmq_with_it(
+    before: dict[str, list[str]], delay: float
+) -> None:
+    options = ["--without-ironic", "--keystone", "--rabbitmq"]
+    up = subprocess.Popen(
+        [ROOT / "scripts" / "lab", "--name", NAME, "up", *options],
+        start_new_session=True,
+    )
+    time.sleep(delay)
+    os.killpg(up.pid, signal.SIGTERM)
+    # Where the machine is quick, it is up.
+    if up.wait(60) == 0:
+        assert lab_command("down").returncode == 0
     assert footprint() == before
 
 
