@@ -62,7 +62,15 @@ ReloadPlan plan_place(const Config& from, const Config& to) {
 }  // namespace
 
 bool same_sources(const Config& one, const Config& other) {
+  const Config::PxeFilter& a = one.pxe_filter;
+  const Config::PxeFilter& b = other.pxe_filter;
+  // Which lists of a project's owner are complete depends on it.
+  const bool same_trust =
+      a.owner.empty() || a.deny_unknown_macs == b.deny_unknown_macs;
   return one.ironic == other.ironic && one.inspector == other.inspector &&
+         one.inspector_asked() == other.inspector_asked() &&
+         a.conductor_group == b.conductor_group && a.shard == b.shard &&
+         a.owner == b.owner && same_trust &&
          one.iptables.ethoib_interfaces == other.iptables.ethoib_interfaces;
 }
 
@@ -72,7 +80,8 @@ ReloadPlan plan_reload(const Config& from, const Config& to) {
   }
   ReloadPlan plan = plan_place(from, to);
   if (plan.kind != ReloadKind::kReconfigure) return plan;
-  if (!same_driver_options(from, to) || !same_sources(from, to)) {
+  if (!same_driver_options(from, to) || !same_sources(from, to) ||
+      from.notifications != to.notifications) {
     plan.kind = ReloadKind::kRestart;
   }
   return plan;

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/app/sources.h"
 
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "controller/ironic/authenticator.h"
 #include "controller/ironic/curl_transport.h"
 #include "controller/ironic/inspector_client.h"
 #include "controller/ironic/ironic_client.h"
+#include "controller/ironic/keystone.h"
+#include "controller/ironic/retrying_transport.h"
 
 namespace pxegate {
 namespace {
@@ -21,68 +26,167 @@ CurlOptions curl_options(const ServiceConfig& config) {
   return options;
 }
 
-std::unique_ptr<Authenticator> make_authenticator(const ServiceConfig& config) {
-  switch (config.auth_type) {
-    case AuthType::kHttpBasic:
-      return std::make_unique<BasicAuthenticator>(config.username,
-                                                  config.password.reveal());
+RetryOptions retry_options(const ServiceConfig& config) {
+  using std::chrono::milliseconds;
+  const auto delay = [](milliseconds fixed) {
+    return fixed == milliseconds(0) ? std::nullopt : std::optional(fixed);
+  };
+  RetryOptions options;
+  options.connect_retries = config.connect_retries;
+  options.connect_retry_delay = delay(config.connect_retry_delay);
+  options.status_code_retries = config.status_code_retries;
+  options.status_code_retry_delay = delay(config.status_code_retry_delay);
+  options.retriable_status_codes.assign(config.retriable_status_codes.begin(),
+                                        config.retriable_status_codes.end());
+  return options;
+}
+
+KeystoneOptions keystone_options(std::string_view section,
+                                 const ServiceConfig& config,
+                                 KeystoneMethod method) {
+  KeystoneOptions options;
+  options.section = section;
+  options.method = method;
+  options.auth_url = config.auth_url;
+  options.user_id = config.user_id;
+  options.username = config.username;
+  options.user_domain_id = config.user_domain_id;
+  options.user_domain_name = config.user_domain_name;
+  options.password = config.password;
+  options.application_credential_id = config.application_credential_id;
+  options.application_credential_name = config.application_credential_name;
+  options.application_credential_secret = config.application_credential_secret;
+  options.token = config.token;
+  options.project_id = config.project_id;
+  options.project_name = config.project_name;
+  options.project_domain_id = config.project_domain_id;
+  options.project_domain_name = config.project_domain_name;
+  options.domain_id = config.domain_id;
+  options.domain_name = config.domain_name;
+  options.trust_id = config.trust_id;
+  options.system_scope = config.system_scope;
+  options.service_type = config.service_type;
+  options.service_name = config.service_name;
+  options.valid_interfaces = config.valid_interfaces;
+  options.region_name = config.region_name;
+  return options;
+}
+
+std::optional<KeystoneMethod> keystone_method(AuthType type) {
+  switch (type) {
     case AuthType::kPassword:
+      return KeystoneMethod::kPassword;
     case AuthType::kApplicationCredential:
+      return KeystoneMethod::kApplicationCredential;
     case AuthType::kToken:
+      return KeystoneMethod::kToken;
     case AuthType::kNone:
+    case AuthType::kHttpBasic:
       break;
   }
-  return std::make_unique<NoAuthenticator>();
+  return std::nullopt;
 }
+
+// Requests to one server.
+struct Channel {
+  std::unique_ptr<CurlTransport> curl;
+  std::unique_ptr<RetryingTransport> retrying;
+
+  static Result<Channel> make(const ServiceConfig& config, const Clock& clock,
+                              const std::stop_token& stop) {
+    auto curl = CurlTransport::make(curl_options(config), stop);
+    if (!curl) return fail(curl.error());
+    Channel channel;
+    channel.curl = std::move(*curl);
+    channel.retrying = std::make_unique<RetryingTransport>(
+        retry_options(config), *channel.curl, clock, stop);
+    return channel;
+  }
+};
+
+// What a client of one service rests on.
+struct Connection {
+  Channel service;
+  std::optional<Channel> keystone;
+  std::unique_ptr<Authenticator> authenticator;
+
+  static Result<Connection> make(std::string_view section,
+                                 const ServiceConfig& config,
+                                 const Clock& clock,
+                                 const std::stop_token& stop) {
+    const auto within = [&](const Error& error) {
+      return fail(error.within("[" + std::string(section) + "]"));
+    };
+    Connection made;
+    auto service = Channel::make(config, clock, stop);
+    if (!service) return within(service.error());
+    made.service = std::move(*service);
+    const auto method = keystone_method(config.auth_type);
+    if (!method) {
+      if (config.auth_type == AuthType::kHttpBasic) {
+        made.authenticator = std::make_unique<BasicAuthenticator>(
+            config.username, config.password.reveal());
+      } else {
+        made.authenticator = std::make_unique<NoAuthenticator>();
+      }
+      return made;
+    }
+    auto keystone = Channel::make(config, clock, stop);
+    if (!keystone) return within(keystone.error());
+    made.keystone = std::move(*keystone);
+    auto authenticator =
+        KeystoneAuthenticator::make(keystone_options(section, config, *method),
+                                    *made.keystone->retrying, clock);
+    if (!authenticator) return fail(authenticator.error());
+    made.authenticator = std::move(*authenticator);
+    return made;
+  }
+};
 
 }  // namespace
 
 struct Sources::Parts {
-  std::unique_ptr<CurlTransport> ironic_transport;
-  std::unique_ptr<Authenticator> ironic_authenticator;
+  Connection ironic_connection;
   std::unique_ptr<IronicClient> ironic;
-  std::unique_ptr<CurlTransport> inspector_transport;
-  std::unique_ptr<Authenticator> inspector_authenticator;
+  Connection inspector_connection;
   std::unique_ptr<InspectorClient> inspector;
 };
 
 Result<std::unique_ptr<Sources>> Sources::make(const Config& config,
                                                const Clock& clock,
                                                std::stop_token stop) {
-  if (config.ironic.endpoint_override.empty()) {
+  if (config.ironic.endpoint_override.empty() &&
+      !keystone_method(config.ironic.auth_type)) {
     return fail(
         "[ironic] endpoint_override is not set: give the URL of Ironic's API, "
         "as in http://192.0.2.1:6385",
         ErrorCode::kInvalid);
   }
-  for (const ServiceConfig* service : {&config.ironic, &config.inspector}) {
-    if (service->auth_type != AuthType::kNone &&
-        service->auth_type != AuthType::kHttpBasic) {
-      return fail(
-          "auth_type: this version does not log in at Keystone; expected none "
-          "or http_basic",
-          ErrorCode::kInvalid);
-    }
-  }
   auto parts = std::make_unique<Parts>();
-  auto transport = CurlTransport::make(curl_options(config.ironic), stop);
-  if (!transport) return fail(transport.error().within("[ironic]"));
-  parts->ironic_transport = std::move(*transport);
-  parts->ironic_authenticator = make_authenticator(config.ironic);
+  auto connection = Connection::make("ironic", config.ironic, clock, stop);
+  if (!connection) return fail(connection.error());
+  parts->ironic_connection = std::move(*connection);
+  const Config::PxeFilter& filter = config.pxe_filter;
+  IronicOptions options;
+  options.endpoint = config.ironic.endpoint_override;
+  options.conductor_group = filter.conductor_group;
+  options.shard = filter.shard;
+  options.owner = filter.owner;
+  options.unknown_denied = filter.deny_unknown_macs;
   auto ironic = IronicClient::make(
-      {.endpoint = config.ironic.endpoint_override}, *parts->ironic_transport,
-      *parts->ironic_authenticator, clock);
+      std::move(options), *parts->ironic_connection.service.retrying,
+      *parts->ironic_connection.authenticator, clock);
   if (!ironic) return fail(ironic.error());
   parts->ironic = std::move(*ironic);
 
-  if (!config.inspector.endpoint_override.empty()) {
-    transport = CurlTransport::make(curl_options(config.inspector), stop);
-    if (!transport) return fail(transport.error().within("[inspector]"));
-    parts->inspector_transport = std::move(*transport);
-    parts->inspector_authenticator = make_authenticator(config.inspector);
+  if (config.inspector_asked()) {
+    connection = Connection::make("inspector", config.inspector, clock, stop);
+    if (!connection) return fail(connection.error());
+    parts->inspector_connection = std::move(*connection);
     auto inspector = InspectorClient::make(
         {.endpoint = config.inspector.endpoint_override},
-        *parts->inspector_transport, *parts->inspector_authenticator, clock);
+        *parts->inspector_connection.service.retrying,
+        *parts->inspector_connection.authenticator, clock);
     if (!inspector) return fail(inspector.error());
     parts->inspector = std::move(*inspector);
   }
@@ -94,5 +198,14 @@ Sources::~Sources() = default;
 
 IronicApi& Sources::ironic() { return *parts_->ironic; }
 InspectorApi* Sources::inspector() { return parts_->inspector.get(); }
+
+Result<Login> Sources::log_in_to_ironic() { return parts_->ironic->login(); }
+
+Result<Login> Sources::log_in_to_inspector() {
+  if (!parts_->inspector) {
+    return fail("ironic-inspector is not asked", ErrorCode::kInvalid);
+  }
+  return parts_->inspector->login();
+}
 
 }  // namespace pxegate

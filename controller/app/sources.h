@@ -9,6 +9,7 @@
 #include "controller/base/result.h"
 #include "controller/config/config.h"
 #include "controller/ironic/ironic_api.h"
+#include "controller/ironic/login.h"
 
 namespace pxegate {
 
@@ -24,7 +25,12 @@ class Sources {
   ~Sources();
 
   IronicApi& ironic();
-  InspectorApi* inspector();  // null where [inspector] names no endpoint
+  InspectorApi* inspector();  // null where it is not asked
+
+  // Who asks them, where, and what is shown. kInvalid for one that is not
+  // asked.
+  Result<Login> log_in_to_ironic();
+  Result<Login> log_in_to_inspector();
 
  private:
   struct Parts;

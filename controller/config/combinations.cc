@@ -13,6 +13,17 @@ using std::chrono::seconds;
 constexpr std::size_t kMaxDiscoveryRelays = 1024;  // as XdpOptions says
 // Three times as long as the controller takes to renew it.
 constexpr seconds kShortestLease{3};
+// After the first try, no further one begins later (RetryOptions::longest).
+constexpr seconds kLastRetry{10};
+
+// How long one answer may take, at most.
+seconds longest_wait(const ServiceConfig& service) {
+  // A token may have to be renewed first.
+  const seconds once = service.timeout * (uses_keystone(service) ? 2 : 1);
+  const bool again =
+      service.connect_retries != 0 || service.status_code_retries != 0;
+  return again ? once + kLastRetry : once;
+}
 
 void check_lease(const Config& config, std::vector<Misfit>& found) {
   const Config::Xdp& xdp = config.xdp;
@@ -32,10 +43,11 @@ void check_lease(const Config& config, std::vector<Misfit>& found) {
     return;
   }
   // The loop that renews it waits for one answer at a time.
-  const bool two = !config.inspector.endpoint_override.empty();
-  const seconds longest =
-      two ? std::max(config.ironic.timeout, config.inspector.timeout)
-          : config.ironic.timeout;
+  const seconds of_ironic = longest_wait(config.ironic);
+  const seconds of_inspector =
+      config.inspector_asked() ? longest_wait(config.inspector) : seconds(0);
+  const bool ironic = of_ironic >= of_inspector;
+  const seconds longest = ironic ? of_ironic : of_inspector;
   if (xdp.stale_after > longest) return;
   found.push_back(
       {"xdp", "stale_after", false,
@@ -43,10 +55,8 @@ void check_lease(const Config& config, std::vector<Misfit>& found) {
            "{} s: the policy is not renewed while the controller waits "
            "for an answer of {}, up to {} s ([{}] timeout), so one that "
            "hangs makes the policy stale; expected more than that",
-           xdp.stale_after.count(),
-           longest == config.ironic.timeout ? "Ironic" : "ironic-inspector",
-           longest.count(),
-           longest == config.ironic.timeout ? "ironic" : "inspector")});
+           xdp.stale_after.count(), ironic ? "Ironic" : "ironic-inspector",
+           longest.count(), ironic ? "ironic" : "inspector")});
 }
 
 void check_unknown_machines(const Config& config, std::vector<Misfit>& found) {
@@ -69,6 +79,11 @@ void check_unknown_machines(const Config& config, std::vector<Misfit>& found) {
 }
 
 }  // namespace
+
+bool uses_keystone(const ServiceConfig& service) {
+  return service.auth_type != AuthType::kNone &&
+         service.auth_type != AuthType::kHttpBasic;
+}
 
 std::vector<Misfit> find_misfits(const Config& config) {
   std::vector<Misfit> found;

@@ -21,6 +21,14 @@ struct Misfit {
 // Pure. Of [xdp], where that is the driver.
 std::vector<Misfit> find_misfits(const Config& config);
 
+// Pure. Of `section`, [ironic] or [inspector], with what follows from the rest
+// filled in (complete()).
+std::vector<Misfit> find_login_misfits(std::string_view section,
+                                       const ServiceConfig& service);
+
+// Whether this one logs in at Keystone, and so has a catalogue.
+bool uses_keystone(const ServiceConfig& service);
+
 }  // namespace pxegate
 
 #endif  // PXEGATE_CONTROLLER_CONFIG_COMBINATIONS_H_

@@ -8,18 +8,19 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <set>
-#include <system_error>
 #include <utility>
 
-#include "controller/base/fd.h"
+#include "controller/base/secret.h"
 #include "controller/base/text.h"
 #include "controller/config/combinations.h"
+#include "controller/config/config_files.h"
 #include "controller/config/nearest.h"
 #include "controller/config/options.h"
-#include "controller/config/oslo_ini.h"
 #include "controller/config/policy_options.h"
+#include "controller/config/service_values.h"
 #include "controller/config/substitute.h"
 
 namespace pxegate {
@@ -28,7 +29,6 @@ namespace {
 // Where Ironic's API listens unless told otherwise, on this host.
 constexpr std::string_view kLocalIronic = "http://127.0.0.1:6385";
 
-constexpr std::size_t kMaxConfigFile = std::size_t{4} << 20;
 // References that one value may lead to, directly and through others.
 constexpr int kMaxReferences = 200;
 
@@ -42,26 +42,6 @@ bool contains(const Range& range, std::string_view value) {
   return std::ranges::find(range, value) != std::ranges::end(range);
 }
 
-// As oslo.config compares group names: in lower case, but for DEFAULT.
-std::string section_key(std::string_view section) {
-  std::string key(section);
-  if (key == "DEFAULT") return key;
-  for (char& c : key) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return key;
-}
-
-// The options of oslo.log and keystoneauth have names with dashes, which may
-// be written either way.
-std::string option_key(std::string_view section, std::string_view name) {
-  std::string key(name);
-  if (section == "DEFAULT" || section == "ironic" || section == "inspector") {
-    std::ranges::replace(key, '-', '_');
-  }
-  return key;
-}
-
 // How many slips still make a name look like `name` to the reader.
 std::size_t slips_in(std::string_view name) { return name.size() > 5 ? 2 : 1; }
 
@@ -72,19 +52,12 @@ std::optional<std::string_view> near_miss(
   return found;
 }
 
-struct Setting {
-  std::size_t file = 0;
-  std::string section;  // as compared
-  std::string name;     // as compared
-  IniEntry entry;       // as written
-};
-
 class Loader {
  public:
   Result<LoadedConfig> load(const ConfigSources& sources) {
     read_all(sources);
     if (!problems_.empty()) {
-      return fail(fmt::format("{}", fmt::join(problems_, "\n")), code_);
+      return fail(fmt::format("{}", fmt::join(problems_, "\n")), files_.code);
     }
     return std::move(loaded_);
   }
@@ -97,79 +70,148 @@ class Loader {
 
  private:
   void read_all(const ConfigSources& sources) {
-    for (const std::string& path : sources.files) read(path);
-    if (!sources.dir.empty()) read_dir(sources.dir);
-    for (const auto& [path, section] : sections_) {
+    for (const std::string& path : sources.files) files_.read(path);
+    if (!sources.dir.empty()) files_.read_dir(sources.dir);
+    loaded_.files = files_.paths;
+    problems_ = files_.problems;
+    find_login_sections();
+    for (const auto& [path, section] : files_.sections) {
       warn_of_near_section(path, section);
     }
     warn_of_unknown_names();
+    for (std::size_t file = 0; file < files_.paths.size(); ++file) {
+      warn_of_open_secret(file);
+    }
     set_options();
+    take_login(sources, "ironic", loaded_.config.ironic, loaded_.ironic_login);
+    if (inspector_asked()) {
+      take_login(sources, "inspector", loaded_.config.inspector,
+                 loaded_.inspector_login);
+    }
     // What a file that was not read would have set is not known.
-    if (complete_) check_combinations();
+    if (files_.complete) check_combinations();
+    forget_repeated_warnings();
   }
 
-  // ---- files ----
+  // ---- where logins stand ----
 
-  void read(const std::string& path) {
-    const Result<std::string> text = read_file(path, kMaxConfigFile);
-    if (!text) {
-      unreadable(text.error().message() + "; expected a configuration file",
-                 text.error().code());
+  void find_login_sections() {
+    for (const std::string_view section : {"ironic", "inspector"}) {
+      if (section == "inspector" && !inspector_asked()) continue;
+      const Setting* elsewhere = find_anywhere(section, "auth_section");
+      if (elsewhere == nullptr || elsewhere->entry.value.empty()) continue;
+      const std::string key = section_key(elsewhere->entry.value);
+      if (key == section) continue;
+      const bool exists =
+          std::ranges::any_of(files_.sections, [&](const auto& each) {
+            return section_key(each.second.name) == key;
+          });
+      if (!exists) {
+        problem(*elsewhere,
+                fmt::format("there is no section {}; expected the one that "
+                            "holds auth_type and the rest of the login",
+                            pxegate::quoted(elsewhere->entry.value)));
+        continue;
+      }
+      login_sections_.emplace(section, key);
+    }
+    for (Setting& setting : files_.settings) {
+      if (contains_login(setting.section)) {
+        std::ranges::replace(setting.name, '-', '_');
+      }
+    }
+  }
+
+  bool contains_login(std::string_view section) const {
+    return std::ranges::any_of(login_sections_, [&](const auto& each) {
+      return each.second == section;
+    });
+  }
+
+  // The section in which the option stands.
+  std::string_view home(const Option& option) const {
+    if (!option.login) return option.section;
+    const auto elsewhere = login_sections_.find(option.section);
+    return elsewhere == login_sections_.end()
+               ? option.section
+               : std::string_view(elsewhere->second);
+  }
+
+  // What the section leaves to a cloud, or to the environment.
+  void take_login(const ConfigSources& sources, std::string_view section,
+                  ServiceConfig& service, std::string& origin) {
+    std::set<std::string> given;
+    bool login = false;
+    for (const Option& option : options()) {
+      if (option.section != section) continue;
+      const Setting* setting = find(option);
+      if (setting == nullptr || setting->entry.value.empty()) continue;
+      given.emplace(option.name);
+      login |= option.login || option.name == "auth_section" ||
+               option.name == "cloud";
+    }
+    const auto elsewhere = login_sections_.find(section);
+    origin = fmt::format("[{}]", elsewhere == login_sections_.end()
+                                     ? section
+                                     : std::string_view(elsewhere->second));
+    if (!service.cloud.empty()) {
+      take_cloud(section, service.cloud, sources.clouds, given, origin,
+                 about(*find_option(section, "cloud"), {}));
+    } else if (!login && !sources.environment.empty()) {
+      take_environment(sources, section, service, given, origin);
+    }
+    complete(service, given.contains("auth_type"));
+  }
+
+  void take_environment(const ConfigSources& sources, std::string_view section,
+                        ServiceConfig& service, std::set<std::string>& given,
+                        std::string& origin) {
+    const auto values = environment_values(sources.environment, section);
+    if (!values.empty()) origin = "OS_* of the environment";
+    take(section, values, given);
+    const auto cloud = sources.environment.find("OS_CLOUD");
+    if (cloud == sources.environment.end() || cloud->second.empty()) return;
+    service.cloud = cloud->second.reveal();
+    take_cloud(section, service.cloud, sources.environment_clouds, given,
+               origin, "OS_CLOUD of the environment: ");
+  }
+
+  void take_cloud(std::string_view section, const std::string& name,
+                  const CloudFiles& where, std::set<std::string>& given,
+                  std::string& origin, const std::string& named_by) {
+    const auto cloud = read_cloud(name, section, where);
+    if (!cloud) {
+      problems_.push_back(named_by + cloud.error().message());
+      wrong_.insert(find_option(section, "cloud"));
       return;
     }
-    IniFile ini = parse_oslo_ini(*text);
-    for (const IniProblem& problem : ini.problems) {
-      complete_ = false;
-      problems_.push_back(
-          fmt::format("{}:{}: {}", path, problem.line, problem.message));
+    for (const std::string& warning : cloud->warnings) {
+      loaded_.warnings.push_back(warning);
     }
-    const std::size_t file = loaded_.files.size();
-    loaded_.files.push_back(path);
-    for (IniSection& section : ini.sections) {
-      sections_.emplace_back(path, std::move(section));
-    }
-    for (IniEntry& entry : ini.entries) {
-      const std::string section = section_key(entry.section);
-      const std::string name = option_key(section, entry.key);
-      settings_.push_back({file, section, name, std::move(entry)});
-    }
-    warn_of_open_secret(file);
+    origin = fmt::format("cloud {} of {}", pxegate::quoted(name), cloud->file);
+    take(section, cloud->values, given);
   }
 
-  void read_dir(const std::string& dir) {
-    std::vector<std::string> paths;
-    std::error_code error;
-    auto entry = std::filesystem::directory_iterator(dir, error);
-    while (!error && entry != std::filesystem::directory_iterator()) {
-      const std::filesystem::path& path = entry->path();
-      // As the shell's *.conf, which leaves hidden files out.
-      const bool hidden = path.filename().string().starts_with('.');
-      if (path.extension() == ".conf" && !hidden) paths.push_back(path);
-      entry.increment(error);
-    }
-    if (error) {
-      const Error failure = errno_error(dir, error.value());
-      unreadable(failure.message() + "; expected a directory of *.conf files",
-                 failure.code());
-      return;
-    }
-    std::ranges::sort(paths);
-    for (const std::string& path : paths) read(path);
-  }
-
-  void unreadable(std::string message, ErrorCode code) {
-    complete_ = false;
-    problems_.push_back(std::move(message));
-    if (code_ == ErrorCode::kInvalid && code != ErrorCode::kCapacity) {
-      code_ = code;
+  // `given` grows by what is taken.
+  void take(std::string_view section, const std::vector<ServiceValue>& values,
+            std::set<std::string>& given) {
+    for (const ServiceValue& value : values_beside(values, given)) {
+      const Option* option = find_option(section, value.option);
+      const auto done =
+          set_option(*option, value.text.reveal(), loaded_.config);
+      if (!done) {
+        problems_.push_back(value.place + ": " + done.error().message());
+        wrong_.insert(option);
+      }
+      given.insert(value.option);
+      places_[option] = value.place;
     }
   }
 
   // ---- words ----
 
   std::string place(const Setting& setting) const {
-    return fmt::format("{}:{}", loaded_.files[setting.file],
-                       setting.entry.line);
+    return fmt::format("{}:{}", files_.paths[setting.file], setting.entry.line);
   }
 
   static std::string named(std::string_view section, std::string_view name) {
@@ -180,8 +222,8 @@ class Loader {
     return named(setting.section, setting.entry.key);
   }
 
-  static std::string named(const Option& option) {
-    return named(option.section, option.name);
+  std::string named(const Option& option) const {
+    return named(home(option), option.name);
   }
 
   void problem(const Setting& setting, std::string_view what) {
@@ -195,13 +237,16 @@ class Loader {
   }
 
   std::string about(const Option& option, std::string_view what) const {
+    if (const auto elsewhere = places_.find(&option);
+        elsewhere != places_.end()) {
+      return fmt::format("{}: {}", elsewhere->second, what);
+    }
     if (const Setting* setting = find(option)) {
       return fmt::format("{}: {}: {}", place(*setting), named(*setting), what);
     }
-    return loaded_.files.empty()
-               ? fmt::format("{}: {}", named(option), what)
-               : fmt::format("{}: {}: {}", loaded_.files.back(), named(option),
-                             what);
+    return files_.paths.empty() ? fmt::format("{}: {}", named(option), what)
+                                : fmt::format("{}: {}: {}", files_.paths.back(),
+                                              named(option), what);
   }
 
   // About an option that may not stand in any file.
@@ -218,21 +263,21 @@ class Loader {
 
   // ---- names ----
 
-  static bool is_known(const Setting& setting) {
+  bool is_known(const Setting& setting) const {
     return std::ranges::any_of(options(), [&](const Option& option) {
       return is_named(option, setting);
     });
   }
 
-  static bool is_named(const Option& option, const Setting& setting) {
-    if (setting.section == option.section && setting.name == option.name) {
+  bool is_named(const Option& option, const Setting& setting) const {
+    if (setting.section == home(option) && setting.name == option.name) {
       return true;
     }
     return alias_of(option, setting) != nullptr;
   }
 
-  static const OptionAlias* alias_of(const Option& option,
-                                     const Setting& setting) {
+  const OptionAlias* alias_of(const Option& option,
+                              const Setting& setting) const {
     for (const OptionAlias& alias : option.aliases) {
       if (setting.section == section_of(option, alias) &&
           setting.name == alias.name) {
@@ -242,15 +287,16 @@ class Loader {
     return nullptr;
   }
 
-  static std::string_view section_of(const Option& option,
-                                     const OptionAlias& alias) {
-    return alias.section.empty() ? option.section : alias.section;
+  std::string_view section_of(const Option& option,
+                              const OptionAlias& alias) const {
+    return alias.section.empty() ? home(option) : alias.section;
   }
 
-  static std::vector<std::string_view> names_in(std::string_view section) {
+  // Of the options that stand there.
+  std::vector<std::string_view> names_in(std::string_view section) const {
     std::vector<std::string_view> names;
     for (const Option& option : options()) {
-      if (option.section == section) names.push_back(option.name);
+      if (home(option) == section) names.push_back(option.name);
     }
     return names;
   }
@@ -264,7 +310,7 @@ class Loader {
   }
 
   void warn_of_unknown_names() {
-    for (const Setting& setting : settings_) {
+    for (const Setting& setting : files_.settings) {
       if (const IgnoredOption* ignored = find_ignored(setting)) {
         warn(setting,
              fmt::format("deprecated, and ignored: {}", ignored->instead));
@@ -272,6 +318,7 @@ class Loader {
       }
       const auto names = names_in(setting.section);
       if (names.empty() || is_known(setting)) continue;
+      if (warn_of_passed_over(setting)) continue;
       const auto near = near_miss(setting.name, names);
       if (!contains(kOwnSections, setting.section)) {
         if (near) {
@@ -288,6 +335,24 @@ class Loader {
                                fmt::join(names, ", ")));
       }
     }
+  }
+
+  // Of a login that auth_section says stands elsewhere.
+  bool warn_of_passed_over(const Setting& setting) {
+    const auto elsewhere = login_sections_.find(setting.section);
+    const Option* option = find_option(setting.section, setting.name);
+    if (elsewhere == login_sections_.end() || option == nullptr) return false;
+    warn(setting, fmt::format("ignored, because auth_section says that the "
+                              "login stands in [{}]",
+                              elsewhere->second));
+    return true;
+  }
+
+  void forget_repeated_warnings() {
+    std::set<std::string> seen;
+    std::erase_if(loaded_.warnings, [&](const std::string& warning) {
+      return !seen.insert(warning).second;
+    });
   }
 
   void warn_of_near_section(const std::string& path,
@@ -314,12 +379,15 @@ class Loader {
 
   void warn_of_open_secret(std::size_t file) {
     struct stat status {};
-    if (::stat(loaded_.files[file].c_str(), &status) != 0) return;
+    if (::stat(files_.paths[file].c_str(), &status) != 0) return;
     if ((status.st_mode & S_IROTH) == 0) return;
-    for (const Setting& setting : settings_) {
+    for (const Setting& setting : files_.settings) {
       if (setting.file != file || setting.entry.value.empty()) continue;
-      const Option* option = find_option(setting.section, setting.name);
-      if (option == nullptr || option->type != OptionType::kSecret) continue;
+      const bool secret =
+          std::ranges::any_of(options(), [&](const Option& each) {
+            return each.type == OptionType::kSecret && is_named(each, setting);
+          });
+      if (!secret) continue;
       warn(setting,
            "every user can read this file; expected mode 0640 or less");
       return;
@@ -332,17 +400,18 @@ class Loader {
   const Setting* find(std::size_t file, std::string_view section,
                       std::string_view name) const {
     const auto found = std::find_if(
-        settings_.rbegin(), settings_.rend(), [&](const Setting& setting) {
+        files_.settings.rbegin(), files_.settings.rend(),
+        [&](const Setting& setting) {
           return setting.file == file && setting.section == section &&
                  setting.name == name;
         });
-    return found == settings_.rend() ? nullptr : &*found;
+    return found == files_.settings.rend() ? nullptr : &*found;
   }
 
   // The line that decides about `option`; nullptr where none sets it.
   const Setting* find(const Option& option) const {
-    for (std::size_t file = loaded_.files.size(); file-- > 0;) {
-      if (const auto* own = find(file, option.section, option.name)) {
+    for (std::size_t file = files_.paths.size(); file-- > 0;) {
+      if (const auto* own = find(file, home(option), option.name)) {
         return own;
       }
       for (const OptionAlias& alias : option.aliases) {
@@ -355,7 +424,7 @@ class Loader {
 
   const Setting* find_anywhere(std::string_view section,
                                std::string_view name) const {
-    for (std::size_t file = loaded_.files.size(); file-- > 0;) {
+    for (std::size_t file = files_.paths.size(); file-- > 0;) {
       if (const auto* setting = find(file, section, name)) return setting;
     }
     return nullptr;
@@ -437,7 +506,7 @@ class Loader {
   void set_plugin_options() {
     const std::string section = section_key(loaded_.config.pxe_filter.driver);
     if (!names_in(section).empty()) return;
-    for (const Setting& setting : settings_) {
+    for (const Setting& setting : files_.settings) {
       if (setting.section != section) continue;
       Expansion state;
       state.open.emplace_back(setting.section, setting.name);
@@ -454,9 +523,14 @@ class Loader {
   // What the section says matters to Ironic only, as long as it does not tell
   // pxegate to ask ironic-inspector.
   bool inspector_asked() const {
-    const Option* endpoint = find_option("inspector", "endpoint_override");
-    const Setting* setting = find(*endpoint);
-    return setting != nullptr && !setting->entry.value.empty();
+    const Setting* endpoint =
+        find(*find_option("inspector", "endpoint_override"));
+    if (endpoint != nullptr && !endpoint->entry.value.empty()) return true;
+    const Option& ask = *find_option("pxe_filter", "ask_inspector");
+    const Setting* asked = find(ask);
+    Config config;
+    return asked != nullptr && set_option(ask, asked->entry.value, config) &&
+           config.pxe_filter.ask_inspector;
   }
 
   bool set(const Option& option, const Setting& setting) {
@@ -464,12 +538,13 @@ class Loader {
     Expansion state;
     state.open.emplace_back(option.section, option.name);
     state.veiled = secret;
-    const auto text = expand(setting.entry.value, setting.section, state);
+    auto text = expand(setting.entry.value, setting.section, state);
     if (!text) {
       problem(setting, text.error().message());
       return false;
     }
     const auto done = set_option(option, *text, loaded_.config);
+    if (secret) wipe(*text);
     if (done) return true;
     problem(setting, state.veiled && !secret
                          ? "wrong once its references are filled in; "
@@ -480,7 +555,7 @@ class Loader {
   }
 
   void warn_of_other_names(const Option& option, const Setting& used) {
-    for (const Setting& setting : settings_) {
+    for (const Setting& setting : files_.settings) {
       if (!is_named(option, setting)) continue;
       const OptionAlias* alias = alias_of(option, setting);
       const bool deprecated = alias != nullptr && alias->deprecated;
@@ -510,8 +585,16 @@ class Loader {
 
   void check_combinations() {
     Config& config = loaded_.config;
-    check_service("ironic", config.ironic);
-    if (inspector_asked()) check_service("inspector", config.inspector);
+    check_login("ironic", config.ironic);
+    if (inspector_asked()) {
+      check_login("inspector", config.inspector);
+      if (config.inspector.endpoint_override.empty() &&
+          !uses_keystone(config.inspector)) {
+        problem_at("inspector", "endpoint_override",
+                   "not set; expected the URL of ironic-inspector, since "
+                   "without Keystone there is no catalogue that has it");
+      }
+    }
     if (config.pxe_filter.driver == "xdp") {
       check_interfaces("xdp", config.xdp.interfaces);
     }
@@ -519,6 +602,8 @@ class Loader {
       check_interfaces("nftables", config.nftables.interfaces);
     }
     if (config.ironic.endpoint_override.empty() &&
+        !uses_keystone(config.ironic) && is_right("ironic", "auth_type") &&
+        is_right("ironic", "cloud") &&
         is_right("ironic", "endpoint_override")) {
       config.ironic.endpoint_override = kLocalIronic;
       warn_at("ironic", "endpoint_override",
@@ -538,50 +623,24 @@ class Loader {
       // An absolute log_file takes the place of the directory.
       config.log_file = std::filesystem::path(config.log_dir) / config.log_file;
     }
-    for (const Misfit& misfit : find_misfits(config)) {
+    tell(find_misfits(config));
+  }
+
+  void check_login(std::string_view section, const ServiceConfig& service) {
+    const bool clear = std::ranges::none_of(wrong_, [&](const Option* option) {
+      return option->section == section;
+    });
+    // What is wrong already explains what seems to be missing.
+    if (clear) tell(find_login_misfits(section, service));
+  }
+
+  void tell(const std::vector<Misfit>& misfits) {
+    for (const Misfit& misfit : misfits) {
       if (misfit.fatal) {
         problem_at(misfit.section, misfit.name, misfit.what);
       } else {
         warn_at(misfit.section, misfit.name, misfit.what);
       }
-    }
-  }
-
-  void check_service(std::string_view section, const ServiceConfig& service) {
-    const Setting* elsewhere = find_anywhere(section, "auth_section");
-    if (elsewhere != nullptr && !elsewhere->entry.value.empty() &&
-        section_key(elsewhere->entry.value) != section) {
-      problem(*elsewhere,
-              fmt::format("this version does not read logins from another "
-                          "section; expected auth_type and its options in "
-                          "[{}]",
-                          section));
-    }
-    const bool basic = service.auth_type == AuthType::kHttpBasic;
-    if (basic && service.username.empty() && is_right(section, "username")) {
-      problem_at(section, "username",
-                 "not set; expected the user for auth_type = http_basic");
-    }
-    if (basic && service.password.empty() && is_right(section, "password")) {
-      problem_at(section, "password",
-                 "not set; expected the password for auth_type = http_basic");
-    }
-    if (basic && service.username.find(':') != std::string::npos) {
-      problem_at(section, "username",
-                 fmt::format("{} holds a ':', which http_basic has no way to "
-                             "send; expected a name without",
-                             pxegate::quoted(service.username)));
-    }
-    const Option* user = find_option(section, "username");
-    if (service.auth_type == AuthType::kNone && !service.username.empty() &&
-        is_right(section, "auth_type")) {
-      warn(*find(*user),
-           "has no effect with auth_type = none; http_basic makes use of it");
-    }
-    if (!service.keyfile.empty() && service.certfile.empty() &&
-        is_right(section, "certfile")) {
-      problem_at(section, "keyfile",
-                 "is of no use without certfile; expected both");
     }
   }
 
@@ -617,12 +676,13 @@ class Loader {
   }
 
   LoadedConfig loaded_;
-  std::vector<std::pair<std::string, IniSection>> sections_;  // with the file
-  std::vector<Setting> settings_;  // in the order of files and lines
+  ConfigFiles files_;
+  // Of [ironic] and [inspector], where auth_section names another.
+  std::map<std::string, std::string, std::less<>> login_sections_;
+  // Of values that stand in no file of ours.
+  std::map<const Option*, std::string> places_;
   std::vector<std::string> problems_;
   std::set<const Option*> wrong_;
-  bool complete_ = true;  // every file was read and understood
-  ErrorCode code_ = ErrorCode::kInvalid;
 };
 
 }  // namespace

@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "controller/base/result.h"
+#include "controller/config/clouds.h"
 #include "controller/config/config.h"
+#include "controller/config/service_values.h"
 
 namespace pxegate {
 
@@ -17,7 +19,15 @@ inline constexpr std::string_view kDefaultConfigFile =
 // --config-file and --config-dir as OpenStack services have them.
 struct ConfigSources {
   std::vector<std::string> files;  // in order, later wins
-  std::string dir;  // its *.conf files, sorted, after `files`; empty: none
+  // Its *.conf files, sorted, after `files`; empty: none.
+  std::string dir = {};
+  // For [ironic] and [inspector] cloud.
+  CloudFiles clouds = {};
+  // For a login by hand: taken where a section says nothing of a login and
+  // names no cloud. Empty: only what the files say counts.
+  Environment environment = {};
+  // For OS_CLOUD among these.
+  CloudFiles environment_clouds = {};
 };
 
 struct LoadedConfig {
@@ -28,6 +38,9 @@ struct LoadedConfig {
   std::vector<std::string> warnings;
   // Of load_config_leniently() only: what load_config() would have failed for.
   std::vector<std::string> problems;
+  // Where the login stands, for people: "[ironic] of /etc/…", "OS_* …".
+  std::string ironic_login;
+  std::string inspector_login;
   // The files read, in order.
   std::vector<std::string> files;
 };
@@ -37,7 +50,10 @@ struct LoadedConfig {
 // silence, unless their name looks like a slip for one that is. Where an
 // option is set several times the last file wins, within a file its current
 // name before a deprecated one, and then the last line. [inspector] is read
-// only if its endpoint_override is set. What a file written for
+// only if its endpoint_override, or [pxe_filter] ask_inspector, is set. The
+// options of a login are read from the section that auth_section names; what
+// the section of a service does not set is taken from its cloud in
+// clouds.yaml. What a file written for
 // ironic-inspector does not say is taken from what it does, with a warning: the
 // interfaces of the xdp and nftables drivers from [iptables] dnsmasq_interface;
 // and Ironic is then asked on this host. On failure the message lists every

@@ -379,6 +379,8 @@ TEST_F(LoadConfig, FilesOfIronicInspectorLoadWithoutNoise) {
       "[ironic]\nmax_retries = 30\nretry_interval = 2\nregion_name = r\n"
       "min-version = 1\nservice-type = baremetal\nconnect-retries = 3\n"
       "collect-timing = false\nsplit-loggers = false\nauth_url = http://k\n"
+      "username = inspector\npassword = p\nproject_name = service\n"
+      "user_domain_name = Default\nproject_domain_name = Default\n"
       "[processing]\nadd_ports = pxe\nkeep_ports = all\n"
       "processing_hooks = $default_processing_hooks\n"
       "node_not_found_hook = enroll\npower_off = true\n"
@@ -691,11 +693,6 @@ TEST_F(LoadConfig, AKeyNeedsACertificateButNotTheOtherWayRound) {
   EXPECT_THAT(problems_of("[ironic]\nkeyfile = /k\n"),
               HasSubstr("[ironic] keyfile: is of no use without certfile"));
   EXPECT_EQ(problems_of("[ironic]\ncertfile = /c\n"), "loaded");
-}
-
-TEST_F(LoadConfig, ALoginInAnotherSectionIsRefused) {
-  EXPECT_THAT(problems_of("[ironic]\nauth_section = keystone_authtoken\n"),
-              StartsWith("a.conf:6: [ironic] auth_section: "));
 }
 
 TEST_F(LoadConfig, InspectorIsReadOnlyWhereItIsAsked) {
