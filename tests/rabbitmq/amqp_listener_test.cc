@@ -17,7 +17,9 @@
 #include "controller/base/command_runner.h"
 #include "controller/base/fd.h"
 #include "controller/base/log.h"
+#include "controller/ironic/amqp_connection.h"
 #include "controller/ironic/notification.h"
+#include "controller/ironic/tcp_dial.h"
 #include "tests/rabbitmq/rabbitmq.h"
 
 namespace pxegate::testing {
@@ -313,6 +315,44 @@ TEST_F(AmqpListenerTest, CountsWhatIsNotIronicsAndGoesOn) {
   EXPECT_EQ(listening->status().malformed, 8u);
   EXPECT_TRUE(listening->status().connected);
   EXPECT_EQ(listening->status().last_error, "");
+}
+
+TEST_F(AmqpListenerTest, HoldsNothingOfAMessageThatIsTooLong) {
+  auto interrupter = Interrupter::make();
+  ASSERT_TRUE(interrupter);
+  AmqpTarget target;
+  target.host = "127.0.0.1";
+  target.port = kPlainPort;
+  target.virtual_host = "/";
+  target.username = "guest";
+  target.password = Secret("guest");
+  auto connection = AmqpConnection::open(target, *interrupter);
+  ASSERT_TRUE(connection) << connection.error().message();
+  ASSERT_TRUE(connection->consume({.name = "pxegate.test",
+                                   .exchange = "ironic",
+                                   .routing_keys = {kInfo},
+                                   .max_messages = 10,
+                                   .max_bytes = 64 << 20,
+                                   .ttl = seconds{60}},
+                                  1));
+  constexpr std::size_t kMax = 1000;
+  publish(std::string(kMax, 'a'));
+  publish(std::string(std::size_t{16} << 20, 'b'));
+  publish("c");
+  const auto receive = [&] {
+    auto received = AmqpConnection::Received::kNothing;
+    for (int i = 0; i < 60 && received == AmqpConnection::Received::kNothing;
+         ++i) {
+      received = connection->receive(seconds{1}, kMax).value();
+    }
+    return received;
+  };
+  EXPECT_EQ(receive(), AmqpConnection::Received::kMessage);
+  EXPECT_EQ(connection->message(), std::string(kMax, 'a'));
+  EXPECT_EQ(receive(), AmqpConnection::Received::kTooLarge);
+  EXPECT_EQ(connection->message(), "");
+  EXPECT_EQ(receive(), AmqpConnection::Received::kMessage);
+  EXPECT_EQ(connection->message(), "c");
 }
 
 TEST_F(AmqpListenerTest, HoldsSoManyNodesAndTellsThatItMissedTheRest) {
