@@ -3,12 +3,14 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <string.h>
 
 #include <algorithm>
 #include <array>
 #include <string_view>
 #include <utility>
 
+#include "controller/base/secret.h"
 #include "controller/base/text.h"
 
 namespace pxegate {
@@ -28,7 +30,15 @@ struct Freer {
 };
 using Easy = std::unique_ptr<CURL, Freer<curl_easy_cleanup>>;
 using Multi = std::unique_ptr<CURLM, Freer<curl_multi_cleanup>>;
-using HeaderList = std::unique_ptr<curl_slist, Freer<curl_slist_free_all>>;
+
+// A token may be in it.
+void wipe_and_free(curl_slist* list) {
+  for (curl_slist* item = list; item != nullptr; item = item->next) {
+    explicit_bzero(item->data, strlen(item->data));
+  }
+  curl_slist_free_all(list);
+}
+using HeaderList = std::unique_ptr<curl_slist, Freer<wipe_and_free>>;
 using ParsedUrl = std::unique_ptr<CURLU, Freer<curl_url_cleanup>>;
 
 // What the callbacks of one request fill.
@@ -208,8 +218,9 @@ Result<std::string> host_of(const std::string& url) {
 
 Result<HeaderList> header_list(const HttpHeaders& headers) {
   HeaderList list;
-  const auto append = [&list](const std::string& line) {
+  const auto append = [&list](std::string line) {
     curl_slist* grown = curl_slist_append(list.get(), line.c_str());
+    wipe(line);
     if (grown == nullptr) return false;
     static_cast<void>(list.release());
     list.reset(grown);
@@ -218,14 +229,17 @@ Result<HeaderList> header_list(const HttpHeaders& headers) {
   // curl's own habit of asking before it sends a body.
   bool complete = append("Expect:");
   for (const auto& [name, value] : headers) {
-    if ((name + value).find_first_of(std::string_view("\r\n\0", 3)) !=
-        std::string::npos) {
+    constexpr std::string_view kBreaks("\r\n\0", 3);
+    if (name.find_first_of(kBreaks) != std::string::npos ||
+        value.find_first_of(kBreaks) != std::string::npos) {
       return fail("header " + quoted(name) + " holds a line break",
                   ErrorCode::kInvalid);
     }
     // curl's spelling of a header without a value is "Name;".
-    complete =
-        complete && append(value.empty() ? name + ";" : name + ": " + value);
+    std::string line;
+    line.reserve(name.size() + value.size() + 2);  // leaves no copies behind
+    line.append(name).append(value.empty() ? ";" : ": ").append(value);
+    complete = complete && append(std::move(line));
   }
   if (!complete) return fail("out of memory");
   return list;

@@ -125,6 +125,64 @@ TEST_F(IronicClientTest, AsksForNodesInAStateWithWhatThePolicyNeeds) {
   EXPECT_THAT(transport_.requests, SizeIs(1));
 }
 
+TEST_F(IronicClientTest, OneNodeIsAskedForByItsUuid) {
+  json item = node_json(1, "inspecting");
+  item["driver_internal_info"] = {{"inspector_manage_boot", false}};
+  item["links"] = {1, 2};
+  transport_.push(200, item.dump());
+  const auto node = client_->node(uuid(1));
+  ASSERT_TRUE(node) << node.error().message();
+  EXPECT_EQ(*node, (Node{.uuid = uuid(1),
+                         .name = "node-1",
+                         .provision_state = "inspecting",
+                         .inspect_interface = "agent",
+                         .inspector_manage_boot = false}));
+  EXPECT_EQ(url(0), "http://ironic:6385/v1/nodes/" + uuid(1) +
+                        "?fields=uuid,name,provision_state,inspect_interface,"
+                        "driver_internal_info");
+}
+
+TEST_F(IronicClientTest, ANodeThatIronicDoesNotHaveIsNone) {
+  transport_.push(404, not_found("Node", uuid(1)));
+  const auto node = client_->node(uuid(1));
+  ASSERT_TRUE(node) << node.error().message();
+  EXPECT_EQ(*node, std::nullopt);
+}
+
+TEST_F(IronicClientTest, A404OfAnotherServerSaysNothingOfTheNode) {
+  for (const std::string& body :
+       {std::string("<html>Not Found: /v1/nodes/" + uuid(1) + "</html>"),
+        std::string(R"({"error_message": "no such page"})"), std::string(),
+        not_found("Node", uuid(2))}) {
+    transport_.push(404, body);
+    const auto node = client_->node(uuid(1));
+    ASSERT_FALSE(node) << body;
+    EXPECT_EQ(node.error().code(), ErrorCode::kFailed);
+  }
+}
+
+TEST_F(IronicClientTest, AnswersThatAreNotTheNodeAreRefused) {
+  const std::string one = node_json(1).dump();
+  const std::string broken = one.substr(0, one.size() - 3);
+  for (const std::string& body :
+       {node_json(2).dump(), one + "," + one, node_json(2).dump() + "," + one,
+        std::string(), std::string("null"), std::string("[]"), broken,
+        "[" + one + "]", one + "]}", std::string("<html>"),
+        json{{"uuid", uuid(1)}}.dump()}) {
+    transport_.push(200, body);
+    const auto node = client_->node(uuid(1));
+    ASSERT_FALSE(node) << body;
+    EXPECT_EQ(node.error().code(), ErrorCode::kInvalid) << body;
+  }
+}
+
+TEST_F(IronicClientTest, ANodeIsAskedForByNothingButAUuid) {
+  for (const char* name : {"", "node-1", "../ports", "a/b", "?x=1"}) {
+    EXPECT_EQ(client_->node(name).error().code(), ErrorCode::kInvalid);
+  }
+  EXPECT_THAT(transport_.requests, IsEmpty());
+}
+
 TEST_F(IronicClientTest, WhoBootsANodeMayBeUndecided) {
   json items = json::array();
   for (int i = 0; i < 4; ++i) items.push_back(node_json(i, "inspecting"));

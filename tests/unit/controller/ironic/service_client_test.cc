@@ -39,13 +39,18 @@ class FakeAuthenticator final : public Authenticator {
     if (renewals == 0) return false;
     --renewals;
     ++token;
+    if (!next_catalogue.empty()) catalogue = next_catalogue;
     return true;
   }
   std::string describe() const override { return "auth_type = fake"; }
+  bool has_catalogue() const override { return !catalogue.empty(); }
+  Result<std::string> endpoint() override { return catalogue; }
 
   bool broken = false;
   int renewals = 0;
   int token = 1;
+  std::string catalogue;
+  std::string next_catalogue;
 };
 
 class ServiceClientTest : public testing::Test {
@@ -109,6 +114,68 @@ TEST_F(ServiceClientTest, AnEndpointMayOrMayNotNameTheVersion) {
   transport_.push(200, "{}");
   ASSERT_TRUE(make("https://[::1]/baremetal/v1")->get("/v1/nodes", {}));
   EXPECT_EQ(transport_.requests.back().url, "https://[::1]/baremetal/v1/nodes");
+}
+
+TEST_F(ServiceClientTest, WithoutAnEndpointTheCatalogueIsAsked) {
+  const auto none = make("");
+  EXPECT_THAT(none.error().message(),
+              AllOf(HasSubstr("[ironic] endpoint_override is not set"),
+                    HasSubstr("auth_type = fake")));
+  auth_.catalogue = "http://one:6385/v1/";
+  auto client = make("");
+  ASSERT_TRUE(client) << client.error().message();
+  transport_.push(200, "{}");
+  ASSERT_TRUE(client->get("/v1/nodes", {}));
+  EXPECT_EQ(transport_.requests.back().url, "http://one:6385/v1/nodes");
+  // With a token comes another catalogue.
+  auth_.renewals = 1;
+  auth_.next_catalogue = "https://two/baremetal";
+  transport_.push(401, "");
+  transport_.push(200, "{}");
+  ASSERT_TRUE(client->get("/v1/nodes", {}));
+  EXPECT_EQ(transport_.requests.back().url, "https://two/baremetal/v1/nodes");
+  // endpoint_override wins.
+  transport_.push(200, "{}");
+  ASSERT_TRUE(make("http://mine")->get("/v1/nodes", {}));
+  EXPECT_EQ(transport_.requests.back().url, "http://mine/v1/nodes");
+}
+
+TEST_F(ServiceClientTest, ACataloguesEndpointIsCheckedAsWell) {
+  auth_.catalogue = "file:///etc/passwd";
+  auto client = *make("");
+  EXPECT_THAT(client.get("/v1/nodes", {}).error().message(),
+              AllOf(HasSubstr("the catalogue's endpoint of Ironic"),
+                    HasSubstr("[ironic] endpoint_override")));
+  EXPECT_THAT(transport_.requests, SizeIs(0));
+}
+
+TEST_F(ServiceClientTest, ARequestMayNeedALaterVersion) {
+  const Requirement needs{{1, 82}, "[pxe_filter] shard"};
+  client_ = *make("http://ironic.example:6385");
+  transport_.push(200, "", range("1.1", "1.109"));
+  ASSERT_TRUE(client_->get("/v1/ports", {}, {}, needs));
+  EXPECT_EQ(asked_version(0), "1.82");
+  transport_.push(200, "", range("1.1", "1.81"));
+  ASSERT_TRUE(client_->get("/v1/ports", {}));
+  EXPECT_EQ(asked_version(1), "1.53");
+  EXPECT_FALSE(client_->offers({1, 82}));
+  // Asked all the same: it may have been upgraded since.
+  transport_.push(406, "", range("1.1", "1.81"));
+  EXPECT_THAT(client_->get("/v1/ports", {}, {}, needs).error().message(),
+              HasSubstr("1.1 to 1.81, [pxe_filter] shard needs 1.82"));
+  transport_.push(200, "", range("1.1", "1.82"));
+  ASSERT_TRUE(client_->get("/v1/ports", {}, {}, needs));
+  EXPECT_TRUE(client_->offers({1, 82}));
+}
+
+TEST_F(ServiceClientTest, WhatAnAnswerOffersIsFollowedDownAndUp) {
+  transport_.push(200, "", range("1.1", "1.46"));
+  transport_.push(200, "", range("1.1", "1.95"));
+  transport_.push(200, "");
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(get());
+  EXPECT_EQ(asked_version(0), "1.53");
+  EXPECT_EQ(asked_version(1), "1.46");
+  EXPECT_EQ(asked_version(2), "1.53");
 }
 
 TEST_F(ServiceClientTest, AnEndpointThatIsNoUrlIsRefusedByName) {
