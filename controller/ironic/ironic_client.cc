@@ -183,23 +183,21 @@ Result<> IronicClient::check_complete() {
   return {};
 }
 
-// See the header. Ironic's check_list_policy() replaces `owner` by the login's
-// project where baremetal:node:list_all does not admit it, but forbids to ask
-// for another one.
+// See the header. Ironic's check_list_policy() filters by the login's project
+// where baremetal:node:list_all does not admit it, but forbids to ask for
+// another one. (To ask for another `owner` it does not.)
 Result<> IronicClient::probe(const Identity& identity) {
   const auto answer = service_.get(
-      "/v1/nodes",
-      {{"owner", kNobody}, {"fields", "uuid,owner"}, {"limit", "1"}}, {},
-      {kNodesByOwner, "finding out whether a list is complete"});
+      "/v1/nodes", {{"project", kNobody}, {"fields", "uuid"}, {"limit", "1"}});
   if (answer) {
     const auto end = read_collection(
-        answer->body, {.name = "nodes", .fields = {"uuid", "owner"}},
-        [&](const json& item) -> Result<> {
-          const ItemFields fields("node", item);
-          const auto owner = fields.text_or_null("owner");
-          if (!owner) return fail(owner.error());
-          if (*owner == kNobody) return {};
-          return fail("the filter by owner is ignored", ErrorCode::kInvalid);
+        answer->body, {.name = "nodes", .fields = {"uuid"}},
+        [](const json&) -> Result<> {
+          return fail(
+              "the filter by project is ignored, so that nobody can tell "
+              "whether a list is complete; log in with [ironic] system_scope "
+              "= all",
+              ErrorCode::kInvalid);
         });
     if (end) return {};
     return fail(end.error().within(answer->request));

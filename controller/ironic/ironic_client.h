@@ -74,8 +74,8 @@ struct IronicOptions {
 // Completeness. To a login for a project Ironic shows that project's nodes
 // alone, and no error, unless its policy baremetal:node:list_all admits the
 // login. That is found out at the start of each list, at the end of one of
-// ports, and after each login, by asking for the nodes of an owner that nobody
-// is: who may not see all of them is forbidden to. (Logins for the system or a
+// ports, and after each login, by asking for the nodes of a project that nobody
+// has: who may not see all of them is forbidden to. (Logins for the system or a
 // domain are refused the list as a whole.) Ironic's policy
 // baremetal:port:list_all is taken to admit the same logins, as it does unless
 // somebody wrote another. Every call of an incomplete login is kPermission.
