@@ -33,7 +33,7 @@ struct SourceStatus {
 struct ControllerStatus {
   std::string version;
   std::int64_t pid = 0;
-  WallTime started;
+  Monotonic started;
   FilterState state = FilterState::kUninitialized;
   DriverStatus driver;
   // The driver's latest error; empty once it works again.

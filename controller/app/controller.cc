@@ -71,10 +71,10 @@ class Controller final : public ControlBackend {
   const ConfigSources sources_;
   EventLoop& loop_;
   const SystemClock clock_;
-  const WallTime started_ = clock_.wall();
+  const Monotonic started_ = clock_.now();
   bool torn_down_ = false;
-  EventLog events_{
-      fmt::format("{}-{}", ::getpid(), started_.time_since_epoch().count())};
+  EventLog events_{fmt::format("{}-{}", ::getpid(),
+                               clock_.wall().time_since_epoch().count())};
   Engines engines_;
   EventTap tap_{events_, clock_, tap_hooks()};
   std::unique_ptr<ControlApi> api_;

@@ -39,6 +39,11 @@ double age(WallTime then, const Instant& instant) {
   return std::max(0.0, seconds(instant.wall - then));
 }
 
+// By a clock that nobody sets.
+std::chrono::nanoseconds since(Monotonic then, const Instant& instant) {
+  return std::max(instant.monotonic - then, Monotonic::duration(0));
+}
+
 void put_time(Json& json, const std::string& name,
               const std::optional<WallTime>& time, const Instant& instant) {
   json[name] = time ? Json(timestamp(*time)) : Json(nullptr);
@@ -250,8 +255,8 @@ std::vector<std::string> problems(const ControllerStatus& status,
         "no complete list from Ironic was enforced since the start {} ago, so "
         "what an earlier run left in force holds, or else everything is "
         "denied{}{}",
-        age_text(age(status.started, instant)), source.empty() ? "" : ": ",
-        source));
+        age_text(seconds(since(status.started, instant))),
+        source.empty() ? "" : ": ", source));
   } else if (status.stale) {
     const auto confirmed = std::max(status.last_poll, status.last_full_sync);
     found.push_back(
@@ -315,8 +320,10 @@ Json status_json(const ControllerStatus& status, Origin origin,
 
   json["version"] = status.version;
   json["pid"] = status.pid;
-  json["started"] = timestamp(status.started);
-  json["uptime"] = age(status.started, instant);
+  const auto uptime = since(status.started, instant);
+  json["started"] = timestamp(
+      instant.wall - std::chrono::duration_cast<WallTime::duration>(uptime));
+  json["uptime"] = seconds(uptime);
 
   Json sync = {{"synced", status.synced},
                {"stale", status.stale},

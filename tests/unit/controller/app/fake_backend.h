@@ -51,7 +51,7 @@ class FakeBackend final : public ControlBackend {
     using std::chrono::seconds;
     status_.version = "0.1.0";
     status_.pid = 4711;
-    status_.started = wall - std::chrono::hours(3);
+    status_.started = clock.now() - std::chrono::hours(3);
     status_.state = FilterState::kInitialized;
     status_.driver = {.driver = "xdp",
                       .healthy = true,

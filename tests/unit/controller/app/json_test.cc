@@ -91,6 +91,15 @@ TEST(StatusJson, TellsWhatIsUnderWay) {
   EXPECT_THAT(json["notices"], ElementsAre("driver iptables waits"));
 }
 
+TEST(StatusJson, AWallClockThatWasSetDoesNotChangeTheUptime) {
+  const FakeBackend backend;
+  Instant set = kNow;
+  set.wall += std::chrono::hours(24);
+  const Json json = status_json(backend.status(), Origin::kController, set);
+  EXPECT_EQ(json["uptime"], 10800.0);
+  EXPECT_EQ(json["started"], "2026-11-22T17:00:00.000Z");
+}
+
 TEST(StatusJson, FromTheFilterAloneIsNeverHealthy) {
   const FakeBackend backend;
   const Json json = status_json(backend.status(), Origin::kFilter, kNow);
