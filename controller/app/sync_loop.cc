@@ -242,6 +242,14 @@ void SyncLoop::poll_failed(const Error& error) {
 
 void SyncLoop::apply_poll(Inventory::NodesByUuid found) {
   const Monotonic now = clock_.now();
+  if (in_doubt()) {
+    const auto strangers = std::erase_if(found, [this](const auto& item) {
+      return inventory_->find_node(item.first) == nullptr;
+    });
+    if (strangers > 0 && !list_health_.failing()) {
+      next_list_ = std::min(next_list_, now);
+    }
+  }
   bool anything_new = false;
   for (const auto& [uuid, node] : found) {
     const auto before = open_.find(uuid);
@@ -286,6 +294,11 @@ void SyncLoop::poll_inspector() {
     return;
   }
   inspector_health_.succeeded();
+  if (in_doubt()) {
+    std::erase_if(*unfinished, [this](const std::string& uuid) {
+      return inventory_->find_node(uuid) == nullptr;
+    });
+  }
   for (const std::string& uuid : *unfinished) {
     if (!introspected_.contains(uuid)) port_queue_.add(uuid, now);
   }

@@ -51,7 +51,9 @@ struct SyncLoopOptions {
 // answered once, the driver is given nothing to enforce, but for what adopt()
 // was given. After that a source
 // that fails leaves the policy as it is. So does a full list that has lost
-// more than half of the ports, until three in a row have.
+// more than half of the ports, until three in a row have, and some of the nodes
+// that are without ports now have none when asked for them. Should what was
+// lost come back, its open nodes wait for the full list.
 //
 // The driver's lease is renewed here, between two pieces of work, once
 // something was enforced: by whatever Ironic answers, but not by a loop that
@@ -145,7 +147,10 @@ class SyncLoop {
   void confirm_list();
   void list_failed(const Error& error, std::chrono::milliseconds rest = {});
   Result<> check_list(const Relist::List& list) const;
-  Result<> check_length(std::size_t ports);
+  Result<> check_length(const Relist::List& list);
+  Result<> check_loss(const Relist::List& list);
+  bool in_doubt() const { return ports_before_loss_ > 0; }
+  void leave_out_strangers(const Inventory& listed);
   void apply_full_list();
   void schedule_full_list();
   Result<SyncOutcome> outcome_of(const Result<SyncReport>& enforced) const;
@@ -200,11 +205,16 @@ class SyncLoop {
   SourceHealth ports_health_;
 
   Relist relist_;
-  Monotonic next_list_;            // or its next page
-  bool list_confirmed_ = false;    // by a poll after its nodes were read
-  Uuids open_throughout_;          // before its nodes were read and after
-  std::size_t listed_ports_ = 0;   // by the last one that took effect
-  int short_lists_ = 0;            // held back, in a row
+  Monotonic next_list_;           // or its next page
+  bool list_confirmed_ = false;   // by a poll after its nodes were read
+  Uuids open_throughout_;         // before its nodes were read and after
+  std::size_t listed_ports_ = 0;  // by the last one that took effect
+  int short_lists_ = 0;           // held back, in a row
+  // Known before a list was believed that had lost most of them, until half of
+  // them are listed again; 0: no such list was. As long as that is so, a node
+  // that the last list did not have counts only with the next one: with it,
+  // others may come back whose ports are not known.
+  std::size_t ports_before_loss_ = 0;
   PortsByNode fetched_meanwhile_;  // while the list of ports was read
   std::chrono::steady_clock::duration list_work_{};  // of the one under way
   std::chrono::steady_clock::duration list_cost_{};  // of the last one

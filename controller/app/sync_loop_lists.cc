@@ -18,6 +18,8 @@ using std::chrono::milliseconds;
 // is believed only when it has come so often in a row.
 constexpr std::size_t kManyPorts = 10;
 constexpr int kShortListsToBelieve = 3;
+// Nodes whose ports are gone from it are asked for theirs before that.
+constexpr int kLossesToAskFor = 3;
 
 }  // namespace
 
@@ -72,7 +74,7 @@ void SyncLoop::apply_full_list() {
   if (auto checked = check_list(list); !checked) {
     return list_failed(checked.error());
   }
-  if (auto checked = check_length(listed); !checked) {
+  if (auto checked = check_length(list); !checked) {
     // The next opinion is worth more when it is not of the same second.
     const auto next = relist_.began() + full_sync_every() - began;
     return list_failed(checked.error(),
@@ -89,6 +91,11 @@ void SyncLoop::apply_full_list() {
     // One that contradicts itself has been reported and will be asked again.
     static_cast<void>(made->replace_node_ports(uuid, ports));
   }
+  if (in_doubt() && 2 * listed >= ports_before_loss_) {
+    ports_before_loss_ = 0;
+    next_poll_ = began;
+  }
+  if (in_doubt()) leave_out_strangers(*made);
   const auto& states = options_.policy.open_provision_states;
   for (const Node& node : node_news(*made, open_, states)) {
     made->upsert_node(node);
@@ -130,7 +137,8 @@ Result<> SyncLoop::check_list(const Relist::List& list) const {
               ErrorCode::kInvalid);
 }
 
-Result<> SyncLoop::check_length(std::size_t ports) {
+Result<> SyncLoop::check_length(const Relist::List& list) {
+  const std::size_t ports = list.ports.size();
   if (listed_ports_ < kManyPorts || 2 * ports >= listed_ports_) {
     short_lists_ = 0;
     return {};
@@ -143,9 +151,46 @@ Result<> SyncLoop::check_length(std::size_t ports) {
                     ports, listed_ports_, kShortListsToBelieve, short_lists_),
         ErrorCode::kUnavailable);
   }
+  if (auto checked = check_loss(list); !checked) {
+    short_lists_ = 0;
+    return checked;
+  }
+  ports_before_loss_ = std::max(ports_before_loss_, listed_ports_);
   log::warning("Ironic listed {} ports, {} were known: believed after {} lists",
                ports, listed_ports_, short_lists_);
   return {};
+}
+
+// Asks for some of what is not listed any more in another way. Several servers
+// behind one address, one of which has lost its database, would be found out.
+Result<> SyncLoop::check_loss(const Relist::List& list) {
+  std::set<std::string_view> listed;
+  for (const Port& port : list.ports) listed.insert(port.node_uuid);
+  std::vector<std::string> lost;
+  for (const auto& [address, port] : inventory_->ports()) {
+    if (!listed.contains(port.node_uuid)) lost.push_back(port.node_uuid);
+  }
+  for (int i = 0; i < kLossesToAskFor && !lost.empty(); ++i) {
+    const std::string& uuid = lost[random_() % lost.size()];
+    const auto ports = ironic_.ports_of_node(uuid);
+    if (!ports) return fail(ports.error());
+    if (ports->empty()) continue;
+    return fail(fmt::format("Ironic listed {} ports, {} were known, and it "
+                            "has, when asked for them, ports of node {} that "
+                            "are not in its list: not believed",
+                            list.ports.size(), listed_ports_, uuid),
+                ErrorCode::kUnavailable);
+  }
+  return {};
+}
+
+void SyncLoop::leave_out_strangers(const Inventory& listed) {
+  std::erase_if(open_, [&listed](const auto& item) {
+    return listed.find_node(item.first) == nullptr;
+  });
+  std::erase_if(introspected_, [&listed](const std::string& uuid) {
+    return listed.find_node(uuid) == nullptr;
+  });
 }
 
 void SyncLoop::schedule_full_list() {

@@ -445,6 +445,41 @@ def test_a_short_list_is_held_back(world: World, name: str) -> None:
         world.wait_healthy()
 
 
+def test_an_empty_database_and_then_the_right_one(world: World) -> None:
+    """Believed when it was confirmed twice, and wrong all the same: what comes back
+    then comes back as a whole, and not the open nodes first."""
+    name = "an empty database, until it is believed, and the right one again"
+    with world.looked_at(name, open_stays=False) as seen:
+        before = world.watch.now().rules
+        with world.proxy.faulty(Fault(fault_proxy.empty_database)):
+            assert "held back" in world.sync()
+            assert "held back" in world.source()["last_error"]
+            assert world.watch.now().rules.keys() == before.keys()
+            seen.said = world.said()
+            opens, closes = world.news()
+            assert wait_for(lambda: not world.sync(), PATIENCE), world.controller.log()
+            assert not world.watch.now().rules
+            assert not world.watch.now().unknown
+        seen.caught_up = f"{world.wait_caught_up(opens, closes):.1f} s"
+        world.wait_healthy()
+
+
+def test_two_truths_in_turn(world: World) -> None:
+    """Two servers behind one address, one of which has an empty database."""
+    with world.looked_at("the right database and an empty one, in turn", False) as seen:
+        turns = fault_proxy.in_turn(fault_proxy.pass_on, fault_proxy.empty_database)
+        with world.proxy.faulty(Fault(turns)):
+            said = [world.sync()]
+            opens, closes = world.news()
+            said += [world.sync() for _ in range(6)]
+            assert any(said), "every list was believed"
+            seen.said = world.said()
+        # Lists that failed so often are tried seldom.
+        world.sync()
+        seen.caught_up = f"{world.wait_caught_up(opens, closes):.1f} s after `pxegate sync`"
+        world.wait_healthy()
+
+
 # --- Time --------------------------------------------------------------------------
 
 DAYS = 400

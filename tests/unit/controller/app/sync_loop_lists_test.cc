@@ -194,6 +194,42 @@ TEST_F(SyncLoopListsTest, AListThatLostMostPortsIsHeldBack) {
             compute_policy(ironic_.truth.inventory(), options_.policy));
 }
 
+TEST_F(SyncLoopListsTest, WhatComesBackIsListedBeforeItOpensAnything) {
+  make_dear(0ms);
+  ironic_.truth.set_state("n1", "inspect wait");
+  settle();
+  ASSERT_TRUE(allows(200)) << "unknown, and a node is being inspected";
+  ASSERT_FALSE(allows(3));
+  const auto truth = std::exchange(ironic_.truth, {});
+  run_for(60s);
+  ASSERT_EQ(status().ports, 0U) << "believed in the end";
+  EXPECT_FALSE(allows(3));
+  ironic_.truth = truth;
+  for (int i = 0; i < 30; ++i) {
+    run_for(100ms);
+    EXPECT_FALSE(allows(3)) << "after " << i << " steps of 0.1 s";
+  }
+  EXPECT_TRUE(allows(1)) << "well before the next list was due";
+  EXPECT_EQ(status().ports, 101U);
+}
+
+TEST_F(SyncLoopListsTest, APortThatIsThereWhenAskedForIsNotLost) {
+  make_dear(0ms);
+  ironic_.truth.set_state("n1", "inspect wait");
+  settle();
+  const auto in_force = filter_.policy;
+  const auto ports = ironic_.truth.ports;
+  // Every list of ports is empty, whatever else is asked for is there.
+  ironic_.before_call = [&](const std::string& call) -> std::optional<Error> {
+    ironic_.truth.ports = call == "ports " ? std::vector<Port>() : ports;
+    return std::nullopt;
+  };
+  run_for(300s);
+  EXPECT_EQ(filter_.policy, in_force);
+  EXPECT_TRUE(status().stale);
+  EXPECT_THAT(status().sources[0].last_error, HasSubstr("held back"));
+}
+
 TEST_F(SyncLoopListsTest, HalfOfThePortsOrAFewAreBelievedAtOnce) {
   make_dear(0ms);
   settle();
