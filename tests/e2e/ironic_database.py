@@ -47,12 +47,18 @@ class Change(NamedTuple):
     stamp: float  # seconds since the epoch, to a millisecond or so
 
 
-def keep_log(database: Path) -> None:
-    """Lets the database log each change of a node's state, in the transaction that makes
-    it; and lets it be read without locking anybody out (WAL)."""
+def read_without_locks(database: Path) -> None:
+    """Lets it be read while others write (WAL); also holds for those that use it now."""
     with closing(sqlite3.connect(database, timeout=30)) as connection:
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         assert mode == "wal", mode
+
+
+def keep_log(database: Path) -> None:
+    """Lets the database log each change of a node's state, in the transaction that makes
+    it; and lets it be read while others write."""
+    read_without_locks(database)
+    with closing(sqlite3.connect(database, timeout=30)) as connection:
         connection.executescript(_LOG)
         for table, event, row in (
             *(("nodes", "INSERT", "NEW"), ("nodes", "DELETE", "OLD")),

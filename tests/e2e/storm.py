@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ironic_database import keep_log, multiply
+from ironic_database import keep_log, multiply, read_without_locks
 from lab import IronicError, Lab, wait_for
 from subject import ROOT, Controller, Sections
 
@@ -25,6 +26,8 @@ CHECKER = ROOT / "tests" / "e2e" / "storm_checker.py"
 BROKER = "rabbit://pxegate:secret-of-pxegate@127.0.0.1:5672/"
 # How many requests at a time. Ironic's API answers them one after the other.
 CALLERS = 24
+# Most of these wait for their moment.
+ENDERS = 300
 # Ironic asks inspector for each node that waits, and the BMCs of all; a storm of either
 # is not what is looked at, so they come about as often as in production.
 CONDUCTOR_OPTIONS = """
@@ -158,12 +161,57 @@ class Checker:
         return ["/usr/bin/python3", str(CHECKER), *map(str, arguments)]
 
 
+class States:
+    """What Ironic and ironic-inspector have in their databases: asking their APIs for it
+    would keep them from the storm."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._ironic = database_of(lab)
+        self._inspector = lab.state_dir / "ironic" / "inspector.sqlite"
+        read_without_locks(self._ironic)
+        read_without_locks(self._inspector)
+
+    def provision(self, node: str) -> str:
+        return self._ask(
+            self._ironic, "SELECT provision_state FROM nodes WHERE uuid = ?", node
+        )
+
+    def introspection(self, node: str) -> str:
+        """Empty where inspector has not heard of it yet."""
+        return self._ask(self._inspector, "SELECT state FROM nodes WHERE uuid = ?", node)
+
+    def on_their_way(self) -> int:
+        """How many nodes go from one state to another right now."""
+        return int(
+            self._ask(
+                self._ironic,
+                "SELECT count(*) FROM nodes WHERE provision_state = ?",
+                "inspecting",
+            )
+        ) + int(
+            self._ask(
+                self._inspector,
+                "SELECT count(*) FROM nodes WHERE state NOT IN "
+                "('waiting', 'error', 'finished') AND uuid IS NOT ?",
+                "",
+            )
+        )
+
+    @staticmethod
+    def _ask(database: Path, query: str, value: str) -> str:
+        uri = f"file:{database}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True, timeout=30)) as connection:
+            row = connection.execute(query, [value]).fetchone()
+        return str(row[0]) if row else ""
+
+
 class Storm:
     """Inspections and their ends, by Ironic's API."""
 
     def __init__(self, lab: Lab, scale: Scale, nodes: list[str]) -> None:
         self.account = Account()
         self._lab = lab
+        self._states = States(lab)
         self._scale = scale
         self._nodes = nodes
         self._random = random.Random(scale.seed)
@@ -179,7 +227,7 @@ class Storm:
         delays = {node: self._random.random() * scale.wait for node in ends}
         done = threading.Event()
         killer = threading.Thread(target=self._kill, args=(kill_broker, done))
-        with ThreadPoolExecutor(CALLERS) as callers, ThreadPoolExecutor(CALLERS) as enders:
+        with ThreadPoolExecutor(CALLERS) as callers, ThreadPoolExecutor(ENDERS) as enders:
             killer.start()
             aborts: list[Future[None]] = []
 
@@ -215,7 +263,7 @@ class Storm:
         account.seconds = time.monotonic() - began
 
     def _kill(self, kill_broker: Callable[[], None] | None, done: threading.Event) -> None:
-        """At even shares of the aborts, so that it is in the midst of them."""
+        """In the midst of it: at even shares of the nodes that were asked for."""
         if kill_broker is None:
             return
         kills, wanted = self._scale.broker_kills, len(self._nodes)
@@ -246,13 +294,14 @@ class Storm:
         about; that is noted."""
         deadline = time.monotonic() + self._scale.patience
         while True:
-            state = self._lab.ironic.state(node)
+            state = self._states.provision(node)
             if state not in ("inspecting", "inspect wait"):
                 with self._lock:
                     self.account.refused.append(f"{node} is {state}")
                 return False
             # "error": Ironic has not looked yet.
-            if state == "inspect wait" and self._introspection(node) in ("waiting", "error"):
+            started = self._states.introspection(node) in ("waiting", "error")
+            if state == "inspect wait" and started:
                 try:
                     self._ask(node, "abort")
                     return True
@@ -261,17 +310,11 @@ class Storm:
                     if time.monotonic() > deadline:
                         raise
             assert time.monotonic() < deadline, f"{node} cannot be aborted: {state}"
-            time.sleep(1)
-
-    def _introspection(self, node: str) -> str:
-        try:
-            return self._lab.ironic.introspection(node)["state"]
-        except IronicError:
-            return ""  # inspector has not heard of it yet
+            time.sleep(0.5)
 
     def _wait_put_away(self, node: str) -> None:
         def put_away() -> bool:
-            return self._introspection(node) == "error"
+            return self._states.introspection(node) == "error"
 
         assert wait_for(put_away, self._scale.patience, 0.3), node
 
@@ -279,11 +322,7 @@ class Storm:
         """No node may be on its way from one state to another."""
 
         def at_rest() -> bool:
-            found = self._lab.ironic.request(
-                "GET", "/v1/nodes?provision_state=inspecting&fields=uuid&limit=1"
-            )
-            states = {each["state"] for each in self._lab.ironic.introspections()}
-            return not found["nodes"] and states <= {"waiting", "error", "finished"}
+            return not self._states.on_their_way()
 
         assert wait_for(at_rest, self._scale.patience, 0.3)
 
