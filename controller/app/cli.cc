@@ -36,6 +36,7 @@ struct Arguments {
   bool json = false;
   bool watch = false;
   bool follow = false;
+  bool connect = false;
   bool denied = false;
   std::string relay;
   std::string address;
@@ -196,7 +197,11 @@ class Session {
   }
 
   int config_check() {
-    const ConfigSources sources = config_sources();
+    ConfigSources sources = config_sources();
+    if (arguments_.connect) {
+      sources.environment = hooks_.environment;
+      sources.environment_clouds = hooks_.environment_clouds;
+    }
     const auto loaded = hooks_.load_config(sources);
     Json json = {{"valid", false},
                  {"files", Json::array()},
@@ -216,9 +221,15 @@ class Session {
     const bool valid = errors.empty();
     json["valid"] = valid;
     if (arguments_.json) {
+      bool good = true;
+      if (valid && arguments_.connect) {
+        const ConnectReport report = hooks_.connect(*loaded);
+        good = report.good();
+        json["connect"] = connect_json(report);
+      }
       const bool wrote = emit(dump(json) + "\n");
       if (!valid) return kExitUsage;
-      return wrote ? kExitSuccess : kExitFailure;
+      return wrote && good ? kExitSuccess : kExitFailure;
     }
     if (loaded) {
       for (const std::string& warning : loaded->warnings) {
@@ -243,14 +254,23 @@ class Session {
     if (text.empty()) {
       text = "No configuration file was read; the defaults are good.\n";
     }
-    return emitted(text);
+    if (!arguments_.connect) return emitted(text);
+    const ConnectReport report = hooks_.connect(*loaded);
+    for (const std::string& warning : report.warnings) {
+      complain("warning: " + warning);
+    }
+    for (const std::string& problem : report.problems) complain(problem);
+    const bool wrote = emit(text + connect_view(report));
+    return wrote && report.good() ? kExitSuccess : kExitFailure;
   }
 
   int config_sample() { return emitted(hooks_.sample_config()); }
 
  private:
   ConfigSources config_sources() const {
-    ConfigSources sources{arguments_.config_files, arguments_.config_dir};
+    ConfigSources sources{.files = arguments_.config_files,
+                          .dir = arguments_.config_dir,
+                          .clouds = hooks_.clouds};
     if (sources.files.empty()) {
       std::error_code error;
       // One that cannot be looked at is for load_config() to complain about.
@@ -606,8 +626,14 @@ constexpr CommandText kConfigCheck = {
     "Reads the configuration as `run` would and reports every problem with\n"
     "file and line. Exit status 0 when there is none (warnings are none), 2\n"
     "otherwise. Changes nothing and asks nobody.\n\n"
-    "Example:\n"
-    "  pxegate config check --config-file /etc/pxegate/pxegate.conf"};
+    "With --connect it then logs in to Ironic, to ironic-inspector and to the\n"
+    "message bus where they are configured, and tells as whom, where, and\n"
+    "whether all nodes are shown; exit status 1 when that is not so. Where\n"
+    "[ironic] says nothing of a login, OS_* variables and OS_CLOUD are used,\n"
+    "by this command alone.\n\n"
+    "Examples:\n"
+    "  pxegate config check --config-file /etc/pxegate/pxegate.conf\n"
+    "  sudo pxegate config check --connect"};
 constexpr CommandText kConfigSample = {
     "sample", "Print every option with its help",
     "A configuration file with every option, its help and its default,\n"
@@ -678,7 +704,10 @@ class Grammar {
     add_json(add(app_, kDrivers, &Session::drivers));
     CLI::App* config = add(app_, kConfig, nullptr);
     config->require_subcommand(1);
-    add_json(add(*config, kConfigCheck, &Session::config_check));
+    CLI::App* check = add(*config, kConfigCheck, &Session::config_check);
+    check->add_flag("--connect", arguments_.connect,
+                    "Log in to what is configured, and tell what is shown");
+    add_json(check);
     add(*config, kConfigSample, &Session::config_sample);
   }
 

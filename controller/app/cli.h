@@ -10,6 +10,7 @@
 #include <stop_token>
 #include <string>
 
+#include "controller/app/connect_check.h"
 #include "controller/app/control_backend.h"
 #include "controller/app/views.h"
 #include "controller/base/clock.h"
@@ -32,6 +33,13 @@ struct CliHooks {
   // wrong line in the configuration must not keep anybody from that.
   std::function<LoadedConfig(const ConfigSources&)> load_config_leniently;
   std::function<std::string()> sample_config;
+  // What the environment says of logins. `clouds` holds for every command,
+  // the rest for `config check --connect` alone: what a shell happens to have
+  // set must not decide what a service does.
+  CloudFiles clouds;
+  Environment environment;
+  CloudFiles environment_clouds;
+  std::function<ConnectReport(const LoadedConfig&)> connect;
   // Used where --config-file is not given, if it exists.
   std::string default_config_file{kDefaultConfigFile};
 

@@ -10,8 +10,10 @@
 #include <memory>
 
 #include "controller/app/cli.h"
+#include "controller/app/connect_check.h"
 #include "controller/app/controller.h"
 #include "controller/app/drivers.h"
+#include "controller/app/login_environment.h"
 #include "controller/app/offline.h"
 #include "controller/app/stop_signals.h"
 #include "controller/base/clock.h"
@@ -61,6 +63,10 @@ int main(int argc, char** argv) {
   hooks.load_config = pxegate::load_config;
   hooks.load_config_leniently = pxegate::load_config_leniently;
   hooks.sample_config = pxegate::sample_config;
+  const auto environment = pxegate::login_environment(environ);
+  hooks.clouds = environment.clouds;
+  hooks.environment = environment.variables;
+  hooks.environment_clouds = environment.user_clouds;
   hooks.run = pxegate::run_controller;
   hooks.drivers = pxegate::available_drivers;
   hooks.offline_backend = pxegate::offline_backend;
@@ -71,5 +77,9 @@ int main(int argc, char** argv) {
   hooks.reader_left = stdout_reader_left;
   hooks.terminal = stdout_terminal;
   hooks.clock = std::make_shared<pxegate::SystemClock>();
+  hooks.connect = [&hooks](const pxegate::LoadedConfig& loaded) {
+    return pxegate::check_connections(loaded, *hooks.clock,
+                                      hooks.stop_signals());
+  };
   return pxegate::run_cli(argc, argv, std::cout, std::cerr, hooks);
 }

@@ -88,6 +88,9 @@ class Loader {
       take_login(sources, "inspector", loaded_.config.inspector,
                  loaded_.inspector_login);
     }
+    loaded_.ironic_endpoint = endpoint_origin("ironic", loaded_.config.ironic);
+    loaded_.inspector_endpoint =
+        endpoint_origin("inspector", loaded_.config.inspector);
     // What a file that was not read would have set is not known.
     if (files_.complete) check_combinations();
     forget_repeated_warnings();
@@ -163,14 +166,33 @@ class Loader {
     complete(service, given.contains("auth_type"));
   }
 
+  std::string endpoint_origin(std::string_view section,
+                              const ServiceConfig& service) const {
+    const Option& option = *find_option(section, "endpoint_override");
+    if (const auto elsewhere = places_.find(&option);
+        elsewhere != places_.end()) {
+      return elsewhere->second;
+    }
+    if (const Setting* setting = find(option);
+        setting != nullptr && !setting->entry.value.empty()) {
+      return place(*setting) + ": " + named(*setting);
+    }
+    return uses_keystone(service) ? "Keystone's catalogue"
+                                  : "nothing: it is assumed";
+  }
+
   void take_environment(const ConfigSources& sources, std::string_view section,
                         ServiceConfig& service, std::set<std::string>& given,
                         std::string& origin) {
     const auto values = environment_values(sources.environment, section);
-    if (!values.empty()) origin = "OS_* of the environment";
+    if (!values.empty()) {
+      origin = "OS_* of the environment";
+      loaded_.from_environment = true;
+    }
     take(section, values, given);
     const auto cloud = sources.environment.find("OS_CLOUD");
     if (cloud == sources.environment.end() || cloud->second.empty()) return;
+    loaded_.from_environment = true;
     service.cloud = cloud->second.reveal();
     take_cloud(section, service.cloud, sources.environment_clouds, given,
                origin, "OS_CLOUD of the environment: ");

@@ -41,6 +41,10 @@ struct LoadedConfig {
   // Where the login stands, for people: "[ironic] of /etc/…", "OS_* …".
   std::string ironic_login;
   std::string inspector_login;
+  // And what says where the service is.
+  std::string ironic_endpoint;
+  std::string inspector_endpoint;
+  bool from_environment = false;  // a login or a part of it
   // The files read, in order.
   std::vector<std::string> files;
 };

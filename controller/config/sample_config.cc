@@ -70,8 +70,9 @@ std::string sample_config() {
       "# shows the default or, where there is none, an example.\n"
       "#\n"
       "# Two options are to be set: [xdp] interfaces and [ironic]\n"
-      "# endpoint_override. Unset, they are assumed to be [iptables]\n"
-      "# dnsmasq_interface and an Ironic on this host.\n";
+      "# endpoint_override, or a login at Keystone. Unset, they are assumed "
+      "to\n"
+      "# be [iptables] dnsmasq_interface and an Ironic on this host.\n";
   std::string_view section;
   for (const Option& option : options()) {
     if (option.section != section) {

@@ -511,6 +511,45 @@ TEST_F(CliTest, ConfigCheckAcceptsAGoodFileAndShowsWarnings) {
                       warnings_[0] + "\"],\"errors\":[]}\n");
 }
 
+TEST_F(CliTest, ConfigCheckConnectsWhereItIsAskedTo) {
+  hooks_.environment.emplace("OS_CLOUD", Secret("x"));
+  ConnectReport report;
+  report.services.push_back({.service = "ironic",
+                             .login_from = "[ironic]",
+                             .endpoint_from = {},
+                             .login = {},
+                             .nodes = {},
+                             .problem = {}});
+  int asked = 0;
+  hooks_.connect = [&](const LoadedConfig&) {
+    ++asked;
+    return report;
+  };
+  EXPECT_EQ(run({"config", "check", "--config-file", "a"}), kExitSuccess);
+  EXPECT_EQ(asked, 0);
+  EXPECT_TRUE(sources_.environment.empty()) << "`run` does not read it either";
+
+  EXPECT_EQ(run({"config", "check", "--connect", "--config-file", "a"}),
+            kExitSuccess);
+  EXPECT_EQ(sources_.environment.size(), 1u);
+  EXPECT_EQ(out_, "a: good\n\nIronic\n  login from    [ironic]\n");
+
+  report.services[0].problem = "401: give it a role";
+  report.warnings = {"w"};
+  EXPECT_EQ(run({"config", "check", "--connect", "--config-file", "a"}),
+            kExitFailure);
+  EXPECT_THAT(out_, HasSubstr("  PROBLEM       401: give it a role\n"));
+  EXPECT_EQ(err_, "pxegate: warning: w\n");
+  EXPECT_EQ(run({"config", "check", "--connect", "--json"}), kExitFailure);
+  EXPECT_EQ(parse_json(out_).value()["connect"]["services"][0]["problem"],
+            "401: give it a role");
+
+  config_error_ = Error("a:1: x", ErrorCode::kInvalid);
+  asked = 0;
+  EXPECT_EQ(run({"config", "check", "--connect"}), kExitUsage);
+  EXPECT_EQ(asked, 0);
+}
+
 TEST_F(CliTest, ConfigCheckRefusesABadFile) {
   config_error_ = Error("a:1: x\na:2: y", ErrorCode::kInvalid);
   EXPECT_EQ(run({"config", "check", "--config-file", "a"}), kExitUsage);
