@@ -17,6 +17,7 @@
 #include "controller/app/offline.h"
 #include "controller/app/stop_signals.h"
 #include "controller/base/clock.h"
+#include "controller/base/log.h"
 #include "controller/config/load_config.h"
 
 namespace {
@@ -78,6 +79,8 @@ int main(int argc, char** argv) {
   hooks.terminal = stdout_terminal;
   hooks.clock = std::make_shared<pxegate::SystemClock>();
   hooks.connect = [&hooks](const pxegate::LoadedConfig& loaded) {
+    // The report says it all; until told otherwise the log is on stdout.
+    (void)pxegate::log::configure(pxegate::log::Level::kError, {});
     return pxegate::check_connections(loaded, *hooks.clock,
                                       hooks.stop_signals());
   };
