@@ -13,15 +13,10 @@ namespace {
 
 constexpr std::size_t kMaxAddresses = 8;
 
-bool is_inspected(const Node& node, const PolicyInForce& state) {
-  const bool introspected = state.inventory->introspected().contains(node.uuid);
-  return verdict_of(decide_node(node, introspected, state.options)) ==
-         Verdict::kAllow;
-}
-
-std::string name_of(const Node& node) {
-  if (node.name.empty()) return "node " + node.uuid;
-  return fmt::format("node {} ({})", node.name, node.uuid);
+std::string name_of(const NodeView& node) {
+  const std::string uuid = node.uuid.to_string();
+  if (node.name.empty()) return "node " + uuid;
+  return fmt::format("node {} ({})", node.name, uuid);
 }
 
 std::string join(const std::vector<std::string>& addresses) {
@@ -37,13 +32,17 @@ std::string join(const std::vector<std::string>& addresses) {
 }
 
 // Nodes that are inspected in `of` and not in `in`.
-std::vector<const Node*> inspected_only(const PolicyInForce& of,
-                                        const PolicyInForce& in) {
-  std::vector<const Node*> nodes;
-  for (const auto& [uuid, node] : of.inventory->nodes()) {
-    if (!is_inspected(node, of)) continue;
-    const Node* other = in.inventory->find_node(uuid);
-    if (other == nullptr || !is_inspected(*other, in)) nodes.push_back(&node);
+std::vector<NodeView> inspected_only(const PolicyInForce& of,
+                                     const PolicyInForce& in) {
+  const NodeRules rules(*of.inventory, of.options);
+  const NodeRules other_rules(*in.inventory, in.options);
+  std::vector<NodeView> nodes;
+  for (const NodeView node : of.inventory->nodes()) {
+    if (verdict_of(rules.of(node)) != Verdict::kAllow) continue;
+    const auto other = in.inventory->view_node(node.uuid);
+    if (!other || verdict_of(other_rules.of(*other)) != Verdict::kAllow) {
+      nodes.push_back(node);
+    }
   }
   return nodes;
 }
@@ -59,14 +58,15 @@ AddressesByNode upserts_by_node(const PolicyDiff& change, Verdict verdict,
     if (entry.verdict != verdict) continue;
     const auto ports = inventory.find_ports(entry.address);
     if (ports.empty()) continue;
-    result[ports.front()->node_uuid].push_back(entry.address.to_string());
+    result[ports.front().node_uuid.to_string()].push_back(
+        entry.address.to_string());
   }
   return result;
 }
 
-std::string line_of(const Node& node, std::string_view happened,
+std::string line_of(const NodeView& node, std::string_view happened,
                     std::string_view verdict, AddressesByNode& addresses) {
-  const auto it = addresses.find(node.uuid);
+  const auto it = addresses.find(node.uuid.to_string());
   if (it == addresses.end()) {
     return fmt::format("{} {}: no port of it in Ironic changes", name_of(node),
                        happened);
@@ -93,14 +93,13 @@ std::string unknown_line(const PolicyInForce& state) {
 
 std::size_t count_inspected(const Inventory& inventory,
                             const PolicyOptions& options) {
-  const auto& introspected = inventory.introspected();
+  const NodeRules rules(inventory, options);
   std::size_t count = 0;
-  for (const auto& [uuid, node] : inventory.nodes()) {
-    const Rule rule = decide_node(node, introspected.contains(uuid), options);
-    if (verdict_of(rule) == Verdict::kAllow) ++count;
+  for (const NodeView node : inventory.nodes()) {
+    if (verdict_of(rules.of(node)) == Verdict::kAllow) ++count;
   }
-  for (const std::string& uuid : introspected) {
-    if (inventory.find_node(uuid) == nullptr) ++count;
+  for (const std::string& uuid : inventory.introspected()) {
+    if (!inventory.has_node(Identifier(uuid))) ++count;
   }
   return count;
 }
@@ -112,19 +111,19 @@ std::vector<std::string> describe_change(const PolicyInForce& before,
   auto allowed = upserts_by_node(change, Verdict::kAllow, *after.inventory);
   auto denied = upserts_by_node(change, Verdict::kDeny, *after.inventory);
   std::vector<std::string> lines;
-  for (const Node* node : inspected_only(after, before)) {
-    lines.push_back(line_of(*node, "is being inspected", "allowed", allowed));
+  for (const NodeView& node : inspected_only(after, before)) {
+    lines.push_back(line_of(node, "is being inspected", "allowed", allowed));
   }
-  for (const Node* node : inspected_only(before, after)) {
+  for (const NodeView& node : inspected_only(before, after)) {
     lines.push_back(
-        line_of(*node, "is no longer being inspected", "denied", denied));
+        line_of(node, "is no longer being inspected", "denied", denied));
   }
   // Ports that came to a node which is and was inspected.
   for (const auto& [uuid, addresses] : allowed) {
-    const Node* node = after.inventory->find_node(uuid);
-    lines.push_back(fmt::format(
-        "{}: also allowed {}",
-        node == nullptr ? "node " + uuid : name_of(*node), join(addresses)));
+    const auto node = after.inventory->view_node(Identifier(uuid));
+    lines.push_back(fmt::format("{}: also allowed {}",
+                                node ? name_of(*node) : "node " + uuid,
+                                join(addresses)));
   }
   const auto fresh = std::ranges::count_if(
       change.upserts, [&before](const Policy::Entry& entry) {

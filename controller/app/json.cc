@@ -69,9 +69,10 @@ void put_seen(Json& json, std::chrono::nanoseconds last_seen,
   json["age"] = seconds(ago);
 }
 
-Json node_json(const Node* node, const Port* port) {
-  if (node == nullptr) {
-    if (port == nullptr) return nullptr;
+Json node_json(const std::optional<Node>& node,
+               const std::optional<Port>& port) {
+  if (!node) {
+    if (!port) return nullptr;
     return {{"uuid", text_or_null(port->node_uuid)},
             {"name", nullptr},
             {"provision_state", nullptr},
@@ -100,16 +101,26 @@ bool is_told(const PolicyInForce& policy, Origin origin) {
   return origin == Origin::kFilter || policy.as_of.has_value();
 }
 
+// The one that has it in Ironic, or one that uses it as a neighbour.
+std::optional<Port> first_port(const HardwareAddress& address,
+                               const Inventory& inventory) {
+  const auto claimants = inventory.find_ports(address);
+  if (claimants.empty()) return std::nullopt;
+  return claimants.front().port();
+}
+
+std::optional<Node> node_of(const std::optional<Port>& port,
+                            const Inventory& inventory) {
+  return port ? inventory.find_node(port->node_uuid) : std::nullopt;
+}
+
 Json entry_json(const Policy::Entry& entry, const PolicyInForce& policy) {
-  const auto claimants = policy.inventory->find_ports(entry.address);
-  const Port* port = claimants.empty() ? nullptr : claimants.front();
+  auto port = first_port(entry.address, *policy.inventory);
   // Asked for known ports only: explaining an unknown address walks all
   // nodes.
-  const auto why =
-      port == nullptr ? std::nullopt : reason(entry.address, policy);
+  const auto why = port ? reason(entry.address, policy) : std::nullopt;
   if (why) port = why->port;
-  const Node* node =
-      port == nullptr ? nullptr : policy.inventory->find_node(port->node_uuid);
+  const auto node = node_of(port, *policy.inventory);
   return {{"address", entry.address.to_string()},
           {"verdict", to_string(entry.verdict)},
           {"rule", why ? Json(to_string(why->rule)) : Json(nullptr)},
@@ -183,10 +194,8 @@ std::string inactive_targets(const DriverStatus& driver) {
 Json request_json(const RequestRecord& request, const Inventory& inventory) {
   Json node = nullptr;
   if (const auto address = HardwareAddress::parse(request.address)) {
-    const auto claimants = inventory.find_ports(*address);
-    if (!claimants.empty()) {
-      const Port* port = claimants.front();
-      node = node_json(inventory.find_node(port->node_uuid), port);
+    if (const auto port = first_port(*address, inventory)) {
+      node = node_json(node_of(port, inventory), port);
       node.erase("provision_state");
       node.erase("inspect_interface");
     }
@@ -392,11 +401,9 @@ Json address_json(const HardwareAddress& address, const PolicyInForce& policy,
                   const Observations* observations, Origin origin,
                   const Instant& instant) {
   const auto why = reason(address, policy);
-  const auto claimants = policy.inventory->find_ports(address);
-  const Port* port = claimants.empty() ? nullptr : claimants.front();
+  auto port = first_port(address, *policy.inventory);
   if (why) port = why->port;
-  const Node* node =
-      port == nullptr ? nullptr : policy.inventory->find_node(port->node_uuid);
+  const auto node = node_of(port, *policy.inventory);
   Json json = {{"controller_running", origin == Origin::kController}};
   put_as_of(json, policy, instant);
   json["address"] = address.to_string();

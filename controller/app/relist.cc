@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <iterator>
 #include <utility>
 
 namespace pxegate {
@@ -14,23 +13,22 @@ constexpr int kMaxRestarts = 5;      // of one list
 
 }  // namespace
 
-void Relist::begin(Monotonic now) {
+void Relist::begin(Monotonic now, std::shared_ptr<const Inventory> base) {
   *this = Relist();
+  list_ = Inventory::Builder(std::move(base));
   phase_ = Phase::kNodes;
   began_ = now;
 }
 
 Result<> Relist::read_page(IronicApi& ironic) {
   if (phase_ == Phase::kNodes) {
-    return read_page_of(ironic.nodes_page(marker_), list_.nodes, Phase::kPorts);
+    return read_page_of(ironic.nodes_page(marker_), Phase::kPorts);
   }
-  return read_page_of(ironic.ports_page(marker_), list_.ports,
-                      Phase::kComplete);
+  return read_page_of(ironic.ports_page(marker_), Phase::kComplete);
 }
 
 template <typename T>
-Result<> Relist::read_page_of(Result<Page<T>> page, std::vector<T>& items,
-                              Phase next) {
+Result<> Relist::read_page_of(Result<Page<T>> page, Phase next) {
   if (!page) {
     if (page.error().code() != ErrorCode::kNotFound || marker_.empty()) {
       if (++page_failures_ >= kMaxPageFailures) drop();
@@ -41,19 +39,18 @@ Result<> Relist::read_page_of(Result<Page<T>> page, std::vector<T>& items,
       return fail(page.error().within(fmt::format(
           "the list changed {} times while it was read", kMaxRestarts + 1)));
     }
-    items.clear();
+    if (phase_ == Phase::kNodes) {
+      list_.clear_nodes();
+    } else {
+      list_.clear_ports();
+    }
     marker_.clear();
     return {};
   }
   page_failures_ = 0;
   if (!page->items.empty()) marker_ = page->items.back().uuid;
   const bool last = page->last || page->items.empty();
-  if (items.empty()) {
-    items = std::move(page->items);
-  } else {
-    items.insert(items.end(), std::make_move_iterator(page->items.begin()),
-                 std::make_move_iterator(page->items.end()));
-  }
+  for (const T& item : page->items) list_.add(item);
   if (!last) return {};
   phase_ = next;
   if (next == Phase::kComplete) last_port_ = marker_;
@@ -61,9 +58,9 @@ Result<> Relist::read_page_of(Result<Page<T>> page, std::vector<T>& items,
   return {};
 }
 
-Relist::List Relist::take() {
+Result<Inventory> Relist::take() {
   phase_ = Phase::kIdle;
-  return std::exchange(list_, {});
+  return std::exchange(list_, Inventory::Builder()).finish();
 }
 
 }  // namespace pxegate

@@ -2,8 +2,9 @@
 #ifndef PXEGATE_CONTROLLER_APP_RELIST_H_
 #define PXEGATE_CONTROLLER_APP_RELIST_H_
 
+#include <cstddef>
+#include <memory>
 #include <string>
-#include <vector>
 
 #include "controller/base/clock.h"
 #include "controller/base/result.h"
@@ -18,13 +19,9 @@ class Relist {
  public:
   enum class Phase { kIdle, kNodes, kPorts, kComplete };
 
-  struct List {
-    std::vector<Node> nodes;
-    std::vector<Port> ports;
-  };
-
-  // Begins anew, whatever was under way.
-  void begin(Monotonic now);
+  // Begins anew, whatever was under way. The list shares memory with `base`
+  // (may be null), the one before.
+  void begin(Monotonic now, std::shared_ptr<const Inventory> base);
   void drop() { *this = Relist(); }
 
   // Asks for one page; in kNodes and kPorts only. A marker that vanished
@@ -33,8 +30,11 @@ class Relist {
   // the list was given up: then the phase is kIdle.
   Result<> read_page(IronicApi& ironic);
 
-  // The complete list; kIdle afterwards.
-  List take();
+  // The complete list, in kComplete only; kIdle afterwards. kInvalid where it
+  // contradicts itself.
+  Result<Inventory> take();
+  // How many ports were listed.
+  std::size_t ports() const { return list_.ports(); }
 
   Phase phase() const { return phase_; }
   Monotonic began() const { return began_; }
@@ -44,14 +44,13 @@ class Relist {
 
  private:
   template <typename T>
-  Result<> read_page_of(Result<Page<T>> page, std::vector<T>& items,
-                        Phase next);
+  Result<> read_page_of(Result<Page<T>> page, Phase next);
 
   Phase phase_ = Phase::kIdle;
   Monotonic began_;
   std::string marker_;
   std::string last_port_;
-  List list_;
+  Inventory::Builder list_;
   int page_failures_ = 0;
   int restarts_ = 0;
 };

@@ -73,9 +73,9 @@ void SyncLoop::adopt(std::shared_ptr<const Inventory> inventory) {
   inventory_ = std::move(inventory);
   introspected_ = inventory_->introspected();
   const auto& states = options_.policy.open_provision_states;
-  for (const auto& [uuid, node] : inventory_->nodes()) {
+  for (const NodeView node : inventory_->nodes()) {
     if (std::ranges::find(states, node.provision_state) != states.end()) {
-      open_.emplace(uuid, node);
+      open_.emplace(node.uuid.to_string(), node.node());
     }
   }
   listed_ports_ = inventory_->ports().size();
@@ -244,7 +244,7 @@ void SyncLoop::apply_poll(Inventory::NodesByUuid found) {
   const Monotonic now = clock_.now();
   if (in_doubt()) {
     const auto strangers = std::erase_if(found, [this](const auto& item) {
-      return inventory_->find_node(item.first) == nullptr;
+      return !inventory_->has_node(Identifier(item.first));
     });
     if (strangers > 0 && !list_health_.failing()) {
       next_list_ = std::min(next_list_, now);
@@ -296,7 +296,7 @@ void SyncLoop::poll_inspector() {
   inspector_health_.succeeded();
   if (in_doubt()) {
     std::erase_if(*unfinished, [this](const std::string& uuid) {
-      return inventory_->find_node(uuid) == nullptr;
+      return !inventory_->has_node(Identifier(uuid));
     });
   }
   for (const std::string& uuid : *unfinished) {
@@ -357,7 +357,7 @@ void SyncLoop::apply_fetched_ports() {
   if (fetched.empty()) return;
   auto next = std::make_shared<Inventory>(*inventory_);
   for (auto& [uuid, ports] : fetched) {
-    if (auto done = next->replace_node_ports(uuid, std::move(ports)); !done) {
+    if (auto done = next->replace_node_ports(uuid, ports); !done) {
       static_cast<void>(ports_health_.failed(done.error()));
       port_queue_.retry_later(uuid, done.error(), clock_.now(), random_());
     }

@@ -146,9 +146,9 @@ class SyncLoop {
   void read_full_list();
   void confirm_list();
   void list_failed(const Error& error, std::chrono::milliseconds rest = {});
-  Result<> check_list(const Relist::List& list) const;
-  Result<> check_length(const Relist::List& list);
-  Result<> check_loss(const Relist::List& list);
+  Result<> check_list(const Inventory& list) const;
+  Result<> check_length(const Inventory& list);
+  Result<> check_loss(const Inventory& list);
   bool in_doubt() const { return ports_before_loss_ > 0; }
   void leave_out_strangers(const Inventory& listed);
   void apply_full_list();

@@ -27,7 +27,7 @@ void SyncLoop::read_full_list() {
   const Monotonic began = clock_.now();
   if (relist_.phase() == Relist::Phase::kComplete) return apply_full_list();
   if (relist_.phase() == Relist::Phase::kIdle) {
-    relist_.begin(began);
+    relist_.begin(began, inventory_);
     list_work_ = {};
     list_confirmed_ = false;
     open_throughout_.clear();
@@ -69,23 +69,22 @@ void SyncLoop::list_failed(const Error& error, milliseconds rest) {
 
 void SyncLoop::apply_full_list() {
   const Monotonic began = clock_.now();
-  Relist::List list = relist_.take();
-  const std::size_t listed = list.ports.size();
-  if (auto checked = check_list(list); !checked) {
-    return list_failed(checked.error());
-  }
-  if (auto checked = check_length(list); !checked) {
-    // The next opinion is worth more when it is not of the same second.
-    const auto next = relist_.began() + full_sync_every() - began;
-    return list_failed(checked.error(),
-                       std::chrono::ceil<milliseconds>(std::max(next, {})));
-  }
-  auto made = Inventory::make(std::move(list.nodes), std::move(list.ports));
+  const std::size_t listed = relist_.ports();
+  auto made = relist_.take();
   if (!made) {
     return list_failed(made.error().within(
         fmt::format("GET {0}/v1/nodes and {0}/v1/ports: the list contradicts "
                     "itself",
                     options_.ironic_endpoint)));
+  }
+  if (auto checked = check_list(*made); !checked) {
+    return list_failed(checked.error());
+  }
+  if (auto checked = check_length(*made); !checked) {
+    // The next opinion is worth more when it is not of the same second.
+    const auto next = relist_.began() + full_sync_every() - began;
+    return list_failed(checked.error(),
+                       std::chrono::ceil<milliseconds>(std::max(next, {})));
   }
   for (auto& [uuid, ports] : std::exchange(fetched_meanwhile_, {})) {
     // One that contradicts itself has been reported and will be asked again.
@@ -127,18 +126,20 @@ void SyncLoop::apply_full_list() {
 
 // A node that was open all the time is among the nodes, or the list is not
 // all of them. (One that turned up since may be younger than the list.)
-Result<> SyncLoop::check_list(const Relist::List& list) const {
-  Uuids missing = open_throughout_;
-  for (const Node& node : list.nodes) missing.erase(node.uuid);
-  if (missing.empty()) return {};
+Result<> SyncLoop::check_list(const Inventory& list) const {
+  const auto missing =
+      std::ranges::find_if(open_throughout_, [&list](const std::string& uuid) {
+        return !list.has_node(Identifier(uuid));
+      });
+  if (missing == open_throughout_.end()) return {};
   return fail(fmt::format("GET {}/v1/nodes: the list lacks node {}, which is "
                           "in an open state",
-                          options_.ironic_endpoint, *missing.begin()),
+                          options_.ironic_endpoint, *missing),
               ErrorCode::kInvalid);
 }
 
-Result<> SyncLoop::check_length(const Relist::List& list) {
-  const std::size_t ports = list.ports.size();
+Result<> SyncLoop::check_length(const Inventory& list) {
+  const std::size_t ports = list.ports().size();
   if (listed_ports_ < kManyPorts || 2 * ports >= listed_ports_) {
     short_lists_ = 0;
     return {};
@@ -163,22 +164,22 @@ Result<> SyncLoop::check_length(const Relist::List& list) {
 
 // Asks for some of what is not listed any more in another way. Several servers
 // behind one address, one of which has lost its database, would be found out.
-Result<> SyncLoop::check_loss(const Relist::List& list) {
-  std::set<std::string_view> listed;
-  for (const Port& port : list.ports) listed.insert(port.node_uuid);
-  std::vector<std::string> lost;
-  for (const auto& [address, port] : inventory_->ports()) {
-    if (!listed.contains(port.node_uuid)) lost.push_back(port.node_uuid);
+Result<> SyncLoop::check_loss(const Inventory& list) {
+  std::vector<Identifier> lost;  // inventory_'s
+  for (const PortView port : inventory_->ports()) {
+    if (list.ports_of_node(port.node_uuid).empty()) {
+      lost.push_back(port.node_uuid);
+    }
   }
   for (int i = 0; i < kLossesToAskFor && !lost.empty(); ++i) {
-    const std::string& uuid = lost[random_() % lost.size()];
+    const std::string uuid = lost[random_() % lost.size()].to_string();
     const auto ports = ironic_.ports_of_node(uuid);
     if (!ports) return fail(ports.error());
     if (ports->empty()) continue;
     return fail(fmt::format("Ironic listed {} ports, {} were known, and it "
                             "has, when asked for them, ports of node {} that "
                             "are not in its list: not believed",
-                            list.ports.size(), listed_ports_, uuid),
+                            list.ports().size(), listed_ports_, uuid),
                 ErrorCode::kUnavailable);
   }
   return {};
@@ -186,10 +187,10 @@ Result<> SyncLoop::check_loss(const Relist::List& list) {
 
 void SyncLoop::leave_out_strangers(const Inventory& listed) {
   std::erase_if(open_, [&listed](const auto& item) {
-    return listed.find_node(item.first) == nullptr;
+    return !listed.has_node(Identifier(item.first));
   });
   std::erase_if(introspected_, [&listed](const std::string& uuid) {
-    return listed.find_node(uuid) == nullptr;
+    return !listed.has_node(Identifier(uuid));
   });
 }
 

@@ -96,38 +96,50 @@ Rule decide_by_state(const Node& node, const PolicyOptions& options) {
   return Rule::kBeingInspected;
 }
 
-// Whether any node is being inspected, which opens the door to unknown
-// machines: the node may have no ports in Ironic yet.
-bool anything_inspected(const Inventory& inventory,
-                        const PolicyOptions& options) {
-  for (const std::string& uuid : inventory.introspected()) {
-    if (!options.narrowed && inventory.find_node(uuid) == nullptr) return true;
+using Identifiers = std::unordered_set<Identifier, Identifier::Hash>;
+
+// The nodes that are being inspected; also such that Ironic does not have, but
+// ironic-inspector.
+Identifiers allowed_nodes(const Inventory& inventory,
+                          const PolicyOptions& options) {
+  Identifiers allowed;
+  const NodeRules rules(inventory, options);
+  for (const NodeView node : inventory.nodes()) {
+    if (verdict_of(rules.of(node)) == Verdict::kAllow) {
+      allowed.insert(node.uuid);
+    }
   }
-  return std::ranges::any_of(inventory.nodes(), [&](const auto& item) {
-    const bool introspected = inventory.introspected().contains(item.first);
-    return verdict_of(decide_node(item.second, introspected, options)) ==
-           Verdict::kAllow;
-  });
+  if (options.narrowed) return allowed;
+  for (const std::string& uuid : inventory.introspected()) {
+    const Identifier id(uuid);
+    if (!inventory.has_node(id)) allowed.insert(id);
+  }
+  return allowed;
 }
 
-Rule decide_port(const Port& port, const Inventory& inventory,
+// Ironic says that the port is not on the network that is filtered here.
+bool is_elsewhere(const PortView& port, const PolicyOptions& options) {
+  return !options.physical_network.empty() && !port.physical_network.empty() &&
+         port.physical_network != options.physical_network;
+}
+
+Rule decide_port(const PortView& port, const Inventory& inventory,
                  const PolicyOptions& options) {
-  if (!options.physical_network.empty() && !port.physical_network.empty() &&
-      port.physical_network != options.physical_network) {
-    return Rule::kOtherNetwork;
-  }
-  const bool introspected = inventory.introspected().contains(port.node_uuid);
-  const Node* node = inventory.find_node(port.node_uuid);
-  if (node != nullptr) return decide_node(*node, introspected, options);
+  if (is_elsewhere(port, options)) return Rule::kOtherNetwork;
+  const auto node = inventory.view_node(port.node_uuid);
+  const bool introspected =
+      inventory.introspected().contains(port.node_uuid.to_string());
+  if (node) return decide_node(node->node(), introspected, options);
   return introspected && !options.narrowed ? Rule::kIntrospected
                                            : Rule::kNodeMissing;
 }
 
-Rule decide_unknown(const Inventory& inventory, const PolicyOptions& options) {
+// The door opens to unknown machines while any node is being inspected: it may
+// have no ports in Ironic yet.
+Rule decide_unknown(bool anything_inspected, const PolicyOptions& options) {
   if (options.deny_unknown_macs) return Rule::kUnknownDenied;
   if (options.discovery) return Rule::kUnknownDiscovery;
-  return anything_inspected(inventory, options) ? Rule::kUnknownInspection
-                                                : Rule::kUnknownIdle;
+  return anything_inspected ? Rule::kUnknownInspection : Rule::kUnknownIdle;
 }
 
 }  // namespace
@@ -159,6 +171,25 @@ Rule decide_node(const Node& node, bool introspected,
                      rule != Rule::kManagedSkipped &&
                      rule != Rule::kManagedUnknown;
   return opens ? Rule::kIntrospected : rule;
+}
+
+NodeRules::NodeRules(const Inventory& inventory, const PolicyOptions& options)
+    : options_(&options), kinds_(inventory.node_kinds()) {
+  for (const std::string& uuid : inventory.introspected()) {
+    introspected_.insert(Identifier(uuid));
+  }
+}
+
+bool NodeRules::introspected(const Identifier& uuid) const {
+  return !introspected_.empty() && introspected_.contains(uuid);
+}
+
+Rule NodeRules::of(const NodeView& node) const {
+  const bool introspected = this->introspected(node.uuid);
+  Kind& kind = kinds_.at(node.kind);
+  auto& rule = introspected ? kind.introspected : kind.plain;
+  if (!rule) rule = decide_node(node.node(), introspected, *options_);
+  return *rule;
 }
 
 Policy::Policy(std::vector<Entry> entries, Verdict unknown)
@@ -194,39 +225,45 @@ std::size_t Policy::count(Verdict verdict) const {
 
 Policy compute_policy(const Inventory& inventory,
                       const PolicyOptions& options) {
+  const Identifiers allowed = allowed_nodes(inventory, options);
+  const auto verdict_for = [&](const PortView& port) {
+    const bool is_allowed = !allowed.empty() &&
+                            allowed.contains(port.node_uuid) &&
+                            !is_elsewhere(port, options);
+    return is_allowed ? Verdict::kAllow : Verdict::kDeny;
+  };
   std::vector<Policy::Entry> entries;
   entries.reserve(inventory.ports().size());
-  for (const auto& [address, port] : inventory.ports()) {
-    const Verdict verdict = verdict_of(decide_port(port, inventory, options));
-    entries.push_back({address, verdict});
+  for (const PortView port : inventory.ports()) {
+    const Verdict verdict = verdict_for(port);
+    entries.push_back({port.address, verdict});
     if (port.guid) entries.push_back({*port.guid, verdict});
   }
   for (const auto& [address, guid] : inventory.ethernet_neighbours()) {
-    const Port* port = inventory.find_port(guid);
-    if (port == nullptr) continue;
-    entries.push_back(
-        {address, verdict_of(decide_port(*port, inventory, options))});
+    const auto port = inventory.view_port(guid);
+    if (port) entries.push_back({address, verdict_for(*port)});
   }
   return Policy(std::move(entries),
-                verdict_of(decide_unknown(inventory, options)));
+                verdict_of(decide_unknown(!allowed.empty(), options)));
 }
 
 Explanation explain(const HardwareAddress& address, const Inventory& inventory,
                     const PolicyOptions& options) {
   Explanation result;
-  for (const Port* port : inventory.find_ports(address)) {
-    const Rule rule = decide_port(*port, inventory, options);
+  for (const PortView& port : inventory.find_ports(address)) {
+    const Rule rule = decide_port(port, inventory, options);
     const bool decides =
-        result.port == nullptr || (verdict_of(result.rule) == Verdict::kAllow &&
-                                   verdict_of(rule) == Verdict::kDeny);
+        !result.port || (verdict_of(result.rule) == Verdict::kAllow &&
+                         verdict_of(rule) == Verdict::kDeny);
     if (!decides) continue;
-    result.port = port;
+    result.port = port.port();
     result.rule = rule;
   }
-  if (result.port != nullptr) {
+  if (result.port) {
     result.node = inventory.find_node(result.port->node_uuid);
   } else {
-    result.rule = decide_unknown(inventory, options);
+    result.rule =
+        decide_unknown(!allowed_nodes(inventory, options).empty(), options);
   }
   result.verdict = verdict_of(result.rule);
   return result;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "controller/base/mac_address.h"
@@ -69,6 +70,24 @@ Verdict verdict_of(Rule rule);
 Rule decide_node(const Node& node, bool introspected,
                  const PolicyOptions& options);
 
+// decide_node() for the nodes of one inventory, fast: asked once for nodes that
+// are alike. Both must outlive this and stay as they are.
+class NodeRules {
+ public:
+  NodeRules(const Inventory& inventory, const PolicyOptions& options);
+  Rule of(const NodeView& node) const;
+  bool introspected(const Identifier& uuid) const;
+
+ private:
+  struct Kind {
+    std::optional<Rule> plain;
+    std::optional<Rule> introspected;
+  };
+  const PolicyOptions* options_;
+  mutable std::vector<Kind> kinds_;
+  std::unordered_set<Identifier, Identifier::Hash> introspected_;
+};
+
 // What the filter must enforce: a verdict for each known hardware address
 // and one for every other. A value; entries are sorted by address.
 class Policy {
@@ -109,8 +128,8 @@ Policy compute_policy(const Inventory& inventory, const PolicyOptions& options);
 struct Explanation {
   Verdict verdict = Verdict::kDeny;
   Rule rule = Rule::kUnknownIdle;
-  const Port* port = nullptr;  // into the inventory; nullptr: unknown address
-  const Node* node = nullptr;
+  std::optional<Port> port{};  // none: the address is unknown
+  std::optional<Node> node{};
 };
 Explanation explain(const HardwareAddress& address, const Inventory& inventory,
                     const PolicyOptions& options);

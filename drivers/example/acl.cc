@@ -63,7 +63,7 @@ Acl make_acl(const pxegate::Snapshot& desired) {
   acl.others = desired.policy->unknown();
   for (const Policy::Entry& entry : desired.policy->entries()) {
     if (entry.address.type() != HardwareAddress::Type::kEthernet) continue;
-    const pxegate::Port* port = desired.inventory->find_port(entry.address);
+    const auto port = desired.inventory->find_port(entry.address);
     const auto mac = MacAddress::parse(entry.address.to_string());
     if (!mac) continue;
     acl.entries[*mac] = {entry.verdict,

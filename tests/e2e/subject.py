@@ -220,9 +220,12 @@ class Controller:
 
     def memory(self, what: str) -> int:
         """VmRSS or VmHWM, in MB."""
+        return self.memory_kb(what) // 1024
+
+    def memory_kb(self, what: str) -> int:
         assert self.process is not None
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
-        return int(re.search(rf"{what}:\s+(\d+) kB", status).group(1)) // 1024
+        return int(re.search(rf"{what}:\s+(\d+) kB", status).group(1))
 
 
 class FakeIronic:

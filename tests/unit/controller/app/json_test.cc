@@ -176,9 +176,10 @@ TEST(PolicyJson, OfSeveralPortsWithAnAddressTheOneThatDecidesIsTold) {
   PolicyInForce policy = backend.policy();
   Inventory inventory = *policy.inventory;
   Port port = make_port("port-ib", "", "52:54:00:00:00:77");
-  for (const auto& [address, each] : inventory.ports()) {
-    const auto why = explain(address, inventory, policy.options);
-    if (why.rule == Rule::kNotInspected) port.node_uuid = each.node_uuid;
+  for (const PortView each : inventory.ports()) {
+    const auto why = explain(each.address, inventory, policy.options);
+    if (why.rule != Rule::kNotInspected) continue;
+    port.node_uuid = each.node_uuid.to_string();
   }
   ASSERT_FALSE(port.node_uuid.empty());
   port.guid = guid;

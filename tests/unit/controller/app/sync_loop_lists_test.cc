@@ -491,7 +491,7 @@ TEST_F(SyncLoopListsTest, ARequestDuringAListIsAnsweredByAListThatBeganLater) {
   request();
   run_for(3s);
   ASSERT_TRUE(answer_ && *answer_);
-  EXPECT_EQ(loop_->policy_in_force().inventory->find_node("n1"), nullptr);
+  EXPECT_EQ(loop_->policy_in_force().inventory->find_node("n1"), std::nullopt);
 }
 
 TEST_F(SyncLoopListsTest, ManyRequestsDoNotKeepEachOtherFromTheirAnswer) {

@@ -29,7 +29,12 @@ inline MacAddress mac(std::uint8_t n) {
 inline HardwareAddress guid(std::uint8_t n) {
   return HardwareAddress::infiniband({0, 2, 0xc9, 3, 0, 0, 0, n});
 }
-inline std::string node_uuid(int n) { return "node-" + std::to_string(n); }
+// A UUID, or another text: an inventory keeps them in different ways.
+inline std::string uuid_or_text(const std::string& kind, int n) {
+  if (n % 2 != 0) return kind + "-" + std::to_string(n);
+  return "0123abcd-4567-89ef-0123-0000000000" + std::to_string(10 + n);
+}
+inline std::string node_uuid(int n) { return uuid_or_text("node", n); }
 
 // Every address that a generated value can hold, and one of each kind that
 // none does.
@@ -74,6 +79,8 @@ inline rc::Gen<Policy> gen_policy() {
 inline rc::Gen<Node> gen_node(int n) {
   return rc::gen::build<Node>(
       rc::gen::set(&Node::uuid, rc::gen::just(node_uuid(n))),
+      rc::gen::set(&Node::name, rc::gen::element<std::string>(
+                                    "", "rack 1", std::string(130, 'n'))),
       rc::gen::set(&Node::provision_state,
                    rc::gen::element<std::string>("inspecting", "inspect wait",
                                                  "clean wait", "active", "")),
@@ -97,12 +104,15 @@ inline rc::Gen<std::vector<Node>> gen_nodes() {
 
 inline rc::Gen<Port> gen_port() {
   return rc::gen::build<Port>(
-      rc::gen::set(
-          &Port::uuid,
-          rc::gen::map(rc::gen::inRange(0, 12),
-                       [](int n) { return "port-" + std::to_string(n); })),
+      rc::gen::set(&Port::uuid,
+                   rc::gen::map(rc::gen::inRange(0, 12),
+                                [](int n) { return uuid_or_text("port", n); })),
       rc::gen::set(&Port::node_uuid, gen_node_uuid()),
       rc::gen::set(&Port::address, gen_mac()),
+      rc::gen::set(
+          &Port::local_link_connection,
+          rc::gen::element<std::string>("", R"({"port_id":"Ethernet1/2"})",
+                                        std::string(200, 'x'))),
       rc::gen::set(
           &Port::physical_network,
           rc::gen::element<std::string>("", "", "physnet1", "physnet2")),

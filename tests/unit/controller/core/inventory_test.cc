@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <optional>
 #include <random>
 #include <string>
@@ -19,12 +20,15 @@ namespace {
 
 using testing::gen_any_ports;
 using testing::gen_inventory;
+using testing::gen_node;
 using testing::gen_node_uuid;
 using testing::gen_nodes;
 using testing::gen_ports;
 using testing::guid;
 using ::testing::HasSubstr;
+using testing::kNodes;
 using testing::mac;
+using testing::node_uuid;
 using testing::universe;
 
 Node node(std::string uuid, std::string state = "active") {
@@ -46,8 +50,8 @@ Port port(std::string uuid, std::string node_uuid, const MacAddress& address,
 
 std::string node_of(const Inventory& inventory,
                     const HardwareAddress& address) {
-  const Port* found = inventory.find_port(address);
-  return found == nullptr ? "" : found->node_uuid;
+  const auto found = inventory.find_port(address);
+  return found ? found->node_uuid : "";
 }
 
 TEST(Inventory, AListingIsTakenOverVerbatim) {
@@ -60,9 +64,9 @@ TEST(Inventory, AListingIsTakenOverVerbatim) {
   p.local_link_connection = R"({"switch_id":"x"})";
   const auto inventory = Inventory::make({n}, {p});
   ASSERT_TRUE(inventory);
-  ASSERT_NE(inventory->find_node("n1"), nullptr);
+  ASSERT_NE(inventory->find_node("n1"), std::nullopt);
   EXPECT_EQ(*inventory->find_node("n1"), n);
-  ASSERT_NE(inventory->find_port(mac(1)), nullptr);
+  ASSERT_NE(inventory->find_port(mac(1)), std::nullopt);
   EXPECT_EQ(*inventory->find_port(mac(1)), p);
   EXPECT_EQ(inventory->find_port(mac(1)), inventory->find_port(guid(1)));
 }
@@ -71,11 +75,11 @@ TEST(Inventory, WhatIronicDoesNotHaveIsNotFound) {
   const auto inventory =
       Inventory::make({node("n1")}, {port("p1", "n1", mac(1), guid(1))});
   ASSERT_TRUE(inventory);
-  EXPECT_EQ(inventory->find_node("n2"), nullptr);
-  EXPECT_EQ(inventory->find_node(""), nullptr);
-  EXPECT_EQ(inventory->find_port(mac(2)), nullptr);
-  EXPECT_EQ(inventory->find_port(guid(2)), nullptr);
-  EXPECT_EQ(Inventory().find_port(mac(1)), nullptr);
+  EXPECT_EQ(inventory->find_node("n2"), std::nullopt);
+  EXPECT_EQ(inventory->find_node(""), std::nullopt);
+  EXPECT_EQ(inventory->find_port(mac(2)), std::nullopt);
+  EXPECT_EQ(inventory->find_port(guid(2)), std::nullopt);
+  EXPECT_EQ(Inventory().find_port(mac(1)), std::nullopt);
 }
 
 TEST(Inventory, APortMayNameANodeThatIsNotListed) {
@@ -203,12 +207,65 @@ TEST(Inventory, IntrospectionsReplaceTheEarlierOnes) {
   EXPECT_THAT(inventory.introspected(), ::testing::ElementsAre("c"));
 }
 
-// A list of ports and linear searches: too simple to be wrong.
+TEST(Inventory, WhatAListingSaysAgainIsShared) {
+  Port p = port("p1", "n1", mac(1), guid(1));
+  p.local_link_connection = R"({"switch_id":"x"})";
+  Node n = node("n1");
+  n.name = "rack 1";
+  const auto first =
+      std::make_shared<const Inventory>(Inventory::make({n}, {p}).value());
+  Inventory::Builder builder(first);
+  builder.add(n);
+  builder.add(p);
+  const auto second = std::move(builder).finish();
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->view_port(mac(1))->local_link_connection.data(),
+            first->view_port(mac(1))->local_link_connection.data());
+  EXPECT_EQ(second->view_node(Identifier("n1"))->name.data(),
+            first->view_node(Identifier("n1"))->name.data());
+}
+
+TEST(Inventory, TextOfAnyLengthIsKept) {
+  for (const std::size_t size : {0, 1, 127, 128, 129, 16383, 16384, 70000}) {
+    Port p =
+        port(std::string(size, 'u'), std::string(size, 'n'), mac(1), guid(1));
+    p.local_link_connection = std::string(size, 'l');
+    p.physical_network = std::string(size, 'p');
+    Node n = node(std::string(size, 'n'), std::string(size, 's'));
+    n.name = std::string(size, 'x');
+    const auto inventory = Inventory::make({n}, {p}).value();
+    EXPECT_EQ(inventory.find_port(guid(1)), p) << size;
+    EXPECT_EQ(inventory.find_node(n.uuid), n) << size;
+  }
+}
+
+// Ironic may tell of ever new states and networks.
+TEST(Inventory, WhatNothingIsOfAnyMoreIsForgotten) {
+  auto inventory = std::make_shared<const Inventory>();
+  for (int round = 0; round < 5; ++round) {
+    Inventory::Builder builder(inventory);
+    for (int i = 0; i < 600; ++i) {
+      const std::string n = std::to_string(i);
+      builder.add(node(n, "state " + std::to_string(round) + " " + n));
+    }
+    auto next = std::move(builder).finish();
+    ASSERT_TRUE(next);
+    EXPECT_EQ(next->find_node("7")->provision_state,
+              "state " + std::to_string(round) + " 7");
+    EXPECT_LE(next->node_kinds(), 1600U);
+    inventory = std::make_shared<const Inventory>(*std::move(next));
+  }
+}
+
+// Lists and linear searches: too simple to be wrong.
 class NaiveInventory {
  public:
   explicit NaiveInventory(const Inventory& from) {
-    for (const auto& [address, each] : from.ports()) ports_.push_back(each);
+    for (const PortView each : from.ports()) ports_.push_back(each.port());
+    for (const NodeView each : from.nodes()) upsert(each.node());
   }
+
+  void upsert(const Node& node) { nodes_[node.uuid] = node; }
 
   void add(const std::vector<Port>& ports) {
     for (const Port& added : ports) {
@@ -228,27 +285,63 @@ class NaiveInventory {
     add(ports);
   }
 
-  const Port* find(const HardwareAddress& address) const {
+  std::optional<Port> find(const HardwareAddress& address) const {
     for (const Port& each : ports_) {
       if (HardwareAddress(each.address) == address || each.guid == address) {
-        return &each;
+        return each;
       }
     }
-    return nullptr;
+    return std::nullopt;
   }
-  std::size_t size() const { return ports_.size(); }
+  std::optional<Node> find_node(const std::string& uuid) const {
+    const auto it = nodes_.find(uuid);
+    return it == nodes_.end() ? std::nullopt : std::optional(it->second);
+  }
+  std::vector<Port> ports() const {
+    std::vector<Port> sorted = ports_;
+    std::ranges::sort(sorted, {}, &Port::address);
+    return sorted;
+  }
+  std::vector<Port> ports_of_node(const std::string& uuid) const {
+    std::vector<Port> found = ports();
+    std::erase_if(found,
+                  [&](const Port& each) { return each.node_uuid != uuid; });
+    return found;
+  }
+  std::size_t node_count() const { return nodes_.size(); }
 
  private:
+  std::map<std::string, Node> nodes_;
   std::vector<Port> ports_;
 };
 
+template <typename Views>
+std::vector<Port> ports_in(const Views& views) {
+  std::vector<Port> ports;
+  for (const auto& each : views) ports.push_back(each.port());
+  return ports;
+}
+
 void assert_same(const Inventory& inventory, const NaiveInventory& naive) {
-  RC_ASSERT(inventory.ports().size() == naive.size());
+  RC_ASSERT(ports_in(inventory.ports()) == naive.ports());
+  RC_ASSERT(inventory.ports().size() == naive.ports().size());
   for (const HardwareAddress& address : universe()) {
-    const Port* got = inventory.find_port(address);
-    const Port* want = naive.find(address);
-    RC_ASSERT((got == nullptr) == (want == nullptr));
-    if (want != nullptr) RC_ASSERT(*got == *want);
+    RC_ASSERT(inventory.find_port(address) == naive.find(address));
+  }
+  std::size_t nodes = 0;
+  for (const NodeView each : inventory.nodes()) {
+    RC_ASSERT(naive.find_node(each.uuid.to_string()) == each.node());
+    ++nodes;
+  }
+  RC_ASSERT(nodes == naive.node_count());
+  RC_ASSERT(inventory.nodes().size() == nodes);
+  for (int n = 0; n <= kNodes; ++n) {
+    const std::string uuid = node_uuid(n);
+    RC_ASSERT(inventory.find_node(uuid) == naive.find_node(uuid));
+    RC_ASSERT(inventory.has_node(Identifier(uuid)) ==
+              naive.find_node(uuid).has_value());
+    RC_ASSERT(ports_in(inventory.ports_of_node(Identifier(uuid))) ==
+              naive.ports_of_node(uuid));
   }
 }
 
@@ -258,19 +351,70 @@ RC_GTEST_PROP(InventoryProperty, ChangesDoWhatANaiveListDoes, ()) {
   assert_same(inventory, naive);
   const int steps = *rc::gen::inRange(1, 12);
   for (int i = 0; i < steps; ++i) {
+    const Inventory earlier = inventory;
+    const NaiveInventory naive_earlier = naive;
     std::vector<Port> ports = *gen_any_ports();
-    if (*rc::gen::arbitrary<bool>()) {
-      inventory.add_ports(ports);
-      naive.add(ports);
-    } else {
-      const std::string owner = *gen_node_uuid();
-      ports = *gen_ports();
-      for (Port& each : ports) each.node_uuid = owner;
-      RC_ASSERT(inventory.replace_node_ports(owner, ports));
-      naive.replace(owner, ports);
+    switch (*rc::gen::inRange(0, 3)) {
+      case 0:
+        inventory.add_ports(ports);
+        naive.add(ports);
+        break;
+      case 1: {
+        const std::string owner = *gen_node_uuid();
+        ports = *gen_ports();
+        for (Port& each : ports) each.node_uuid = owner;
+        RC_ASSERT(inventory.replace_node_ports(owner, ports));
+        naive.replace(owner, ports);
+        break;
+      }
+      default: {
+        const Node node = *gen_node(*rc::gen::inRange(0, kNodes));
+        inventory.upsert_node(node);
+        naive.upsert(node);
+      }
     }
     assert_same(inventory, naive);
+    // Copies share what they hold; a change of one is not seen in another.
+    assert_same(earlier, naive_earlier);
   }
+}
+
+// What a listing says does not depend on what was there before.
+RC_GTEST_PROP(InventoryProperty, AListingOverAnotherIsWhatItIsAlone, ()) {
+  auto base = std::make_shared<Inventory>(*gen_inventory());
+  base->add_ports(*gen_any_ports());
+  const NaiveInventory naive_base(*base);
+  // Partly what is there already.
+  std::vector<Node> nodes = *gen_nodes();
+  for (const NodeView each : base->nodes()) {
+    if (*rc::gen::arbitrary<bool>()) nodes.push_back(each.node());
+  }
+  std::vector<Port> ports = *gen_any_ports();
+  for (const PortView each : base->ports()) {
+    if (*rc::gen::arbitrary<bool>()) ports.push_back(each.port());
+  }
+  std::minstd_rand random(*rc::gen::arbitrary<unsigned>());
+  std::ranges::shuffle(nodes, random);
+  std::ranges::shuffle(ports, random);
+
+  Inventory::Builder builder(base);
+  if (*rc::gen::arbitrary<bool>()) {
+    for (const Node& each : *gen_nodes()) builder.add(each);
+    builder.clear_nodes();
+    for (const Port& each : *gen_any_ports()) builder.add(each);
+    builder.clear_ports();
+  }
+  for (const Node& each : nodes) builder.add(each);
+  for (const Port& each : ports) builder.add(each);
+  RC_ASSERT(builder.ports() == ports.size());
+  const auto built = std::move(builder).finish();
+  const auto alone = Inventory::make(nodes, ports);
+  RC_ASSERT(built.has_value() == alone.has_value());
+  if (built) {
+    RC_ASSERT(*built == *alone);
+    assert_same(*built, NaiveInventory(*alone));
+  }
+  assert_same(*base, naive_base);
 }
 
 // An inventory that got where it is by changes equals one that was listed.
@@ -278,11 +422,11 @@ RC_GTEST_PROP(InventoryProperty, ThePathToAContentLeavesNoTrace, ()) {
   Inventory inventory = *gen_inventory();
   inventory.add_ports(*gen_any_ports());
   std::vector<Node> nodes;
-  for (const auto& [uuid, each] : inventory.nodes()) nodes.push_back(each);
+  for (const NodeView each : inventory.nodes()) nodes.push_back(each.node());
   std::vector<Port> ports;
-  for (const auto& [address, each] : inventory.ports()) {
-    ports.push_back(each);
-    ports.back().uuid = address.to_string();  // add_ports() may repeat one
+  for (const PortView each : inventory.ports()) {
+    ports.push_back(each.port());
+    ports.back().uuid = each.address.to_string();  // add_ports() may repeat one
   }
   auto listed = Inventory::make(nodes, ports);
   RC_ASSERT(listed);
@@ -307,7 +451,16 @@ RC_GTEST_PROP(InventoryProperty, TheOrderOfAListingDoesNotMatter, ()) {
 RC_GTEST_PROP(InventoryProperty, AListingIsRefusedExactlyWhereItContradicts,
               ()) {
   const std::vector<Port> ports = *gen_any_ports();
+  std::vector<Node> nodes = *gen_nodes();
+  if (*rc::gen::arbitrary<bool>()) {
+    nodes.push_back(*gen_node(*rc::gen::inRange(0, kNodes)));
+  }
   bool contradicts = false;
+  for (const Node& one : nodes) {
+    for (const Node& other : nodes) {
+      contradicts |= one.uuid == other.uuid && one != other;
+    }
+  }
   for (std::size_t i = 0; i < ports.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
       contradicts |= ports[i].uuid == ports[j].uuid ||
@@ -315,7 +468,7 @@ RC_GTEST_PROP(InventoryProperty, AListingIsRefusedExactlyWhereItContradicts,
                      (ports[i].guid && ports[i].guid == ports[j].guid);
     }
   }
-  RC_ASSERT(Inventory::make({}, ports).has_value() == !contradicts);
+  RC_ASSERT(Inventory::make(nodes, ports).has_value() == !contradicts);
 }
 
 }  // namespace

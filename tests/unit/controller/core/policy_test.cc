@@ -397,8 +397,8 @@ TEST(Policy, UnknownMachinesFollowOneRule) {
       const Explanation why = explain(address, inventory, options);
       EXPECT_EQ(to_string(why.rule), to_string(row.rule)) << row.name;
       EXPECT_EQ(why.verdict, verdict_of(row.rule)) << row.name;
-      EXPECT_EQ(why.port, nullptr) << row.name;
-      EXPECT_EQ(why.node, nullptr) << row.name;
+      EXPECT_EQ(why.port, std::nullopt) << row.name;
+      EXPECT_EQ(why.node, std::nullopt) << row.name;
     }
     const Policy policy = compute_policy(inventory, options);
     EXPECT_EQ(policy.unknown(), verdict_of(row.rule)) << row.name;
@@ -425,9 +425,9 @@ TEST(Policy, APortWhoseNodeIsMissingIsDenied) {
   EXPECT_EQ(policy.unknown(), Verdict::kAllow);
   const Explanation why = explain(mac(1), inventory, defaults());
   EXPECT_EQ(why.rule, Rule::kNodeMissing);
-  ASSERT_NE(why.port, nullptr);
+  ASSERT_NE(why.port, std::nullopt);
   EXPECT_EQ(why.port->node_uuid, "gone");
-  EXPECT_EQ(why.node, nullptr);
+  EXPECT_EQ(why.node, std::nullopt);
 
   inventory.set_introspected({"gone"});
   EXPECT_EQ(explain(mac(1), inventory, defaults()).rule, Rule::kIntrospected);
@@ -558,7 +558,7 @@ TEST_F(Eoib, ANeighbourHasTheVerdictOfThePortThatItBelongsTo) {
   EXPECT_EQ(policy.find(mac(6)), Verdict::kDeny);
   EXPECT_EQ(policy.find(mac(7)), Verdict::kDeny) << "a port may have several";
   EXPECT_EQ(policy.find(mac(0)), Verdict::kAllow) << "the port's own stays";
-  ASSERT_NE(why(mac(6)).port, nullptr);
+  ASSERT_NE(why(mac(6)).port, std::nullopt);
   EXPECT_EQ(why(mac(6)).port->uuid, "port-1");
   EXPECT_EQ(why(mac(6)).rule, Rule::kNotInspected);
 }
@@ -566,7 +566,7 @@ TEST_F(Eoib, ANeighbourHasTheVerdictOfThePortThatItBelongsTo) {
 TEST_F(Eoib, ANeighbourThatIsGoneIsUnknownAgain) {
   ASSERT_TRUE(policy_with({{mac(5), guid(1)}}).find(mac(5)));
   EXPECT_FALSE(policy_with({}).find(mac(5)));
-  EXPECT_EQ(why(mac(5)).port, nullptr);
+  EXPECT_EQ(why(mac(5)).port, std::nullopt);
 }
 
 TEST_F(Eoib, ANeighbourOfNoPortIsUnknown) {
@@ -635,9 +635,9 @@ RC_GTEST_PROP(PolicyProperty, TheOrderOfPortsAndNodesNeverMatters, ()) {
   const Inventory inventory = *gen_inventory();
   const PolicyOptions options = *gen_options();
   std::vector<Node> nodes;
-  for (const auto& [uuid, node] : inventory.nodes()) nodes.push_back(node);
+  for (const NodeView node : inventory.nodes()) nodes.push_back(node.node());
   std::vector<Port> ports;
-  for (const auto& [address, port] : inventory.ports()) ports.push_back(port);
+  for (const PortView port : inventory.ports()) ports.push_back(port.port());
   std::minstd_rand random(*rc::gen::arbitrary<unsigned>());
   std::ranges::shuffle(nodes, random);
   std::ranges::shuffle(ports, random);
@@ -656,13 +656,15 @@ RC_GTEST_PROP(PolicyProperty, TheExplanationIsWhatIsEnforced, ()) {
     const Explanation why = explain(address, inventory, options);
     RC_ASSERT(why.verdict == policy.verdict(address));
     RC_ASSERT(why.verdict == verdict_of(why.rule));
-    RC_ASSERT((why.port != nullptr) == policy.find(address).has_value());
+    RC_ASSERT(why.port.has_value() == policy.find(address).has_value());
     const auto claimants = inventory.find_ports(address);
-    RC_ASSERT((why.port != nullptr) == !claimants.empty());
-    if (why.port != nullptr) {
-      RC_ASSERT(std::ranges::count(claimants, why.port) == 1);
+    RC_ASSERT(why.port.has_value() == !claimants.empty());
+    if (why.port) {
+      RC_ASSERT(std::ranges::count_if(claimants, [&why](const PortView& each) {
+                  return each.port() == *why.port;
+                }) == 1);
     }
-    if (why.node != nullptr) RC_ASSERT(why.node->uuid == why.port->node_uuid);
+    if (why.node) RC_ASSERT(why.node->uuid == why.port->node_uuid);
   }
 }
 
@@ -673,13 +675,13 @@ RC_GTEST_PROP(PolicyProperty, AKnownNodeOutsideInspectionIsDenied, ()) {
   const Inventory inventory = *gen_inventory();
   const PolicyOptions options = *gen_options();
   const Policy policy = compute_policy(inventory, options);
-  for (const auto& [address, port] : inventory.ports()) {
-    const Node* node = inventory.find_node(port.node_uuid);
-    const bool open =
-        node != nullptr && std::ranges::count(options.open_provision_states,
-                                              node->provision_state) > 0;
-    if (open || inventory.introspected().contains(port.node_uuid)) continue;
-    RC_ASSERT(policy.verdict(address) == Verdict::kDeny);
+  for (const PortView port : inventory.ports()) {
+    const auto node = inventory.view_node(port.node_uuid);
+    const bool open = node && std::ranges::count(options.open_provision_states,
+                                                 node->provision_state) > 0;
+    const std::string uuid = port.node_uuid.to_string();
+    if (open || inventory.introspected().contains(uuid)) continue;
+    RC_ASSERT(policy.verdict(port.address) == Verdict::kDeny);
     if (!port.guid) continue;
     RC_ASSERT(policy.verdict(*port.guid) == Verdict::kDeny);
     for (const auto& [neighbour, guid] : inventory.ethernet_neighbours()) {
