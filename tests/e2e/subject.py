@@ -84,6 +84,7 @@ class Controller:
         for name, options in sections.items():
             self.sections.setdefault(name, {}).update(options)
         self.config.write_text(as_config(self.sections), encoding="utf-8")
+        self.config.chmod(0o640)  # there may be passwords in it
 
     def start(self, *prefix: str | Path, **options: Any) -> Controller:
         """Starts it, by the command `prefix` if there is one, and returns at once."""
