@@ -39,6 +39,8 @@ fresh = itertools.cycle(["flat4", "leaf1n4", "leaf2n4", "flat5", "leaf1n5", "lea
 TOKEN_LIFE = 6  # seconds
 USER = "pxegate"
 WRONG_SECRET = "not-what-Keystone-has-7Gq"
+# A fernet token is a version byte of 0x80 and a time before 2106, in base64.
+SECRETS = re.compile(rf"{secret_of('')}[a-z]|{WRONG_SECRET}|\bgAAAA[\w-]{{20}}")
 
 SYSTEM = {
     "auth_type": "password",
@@ -141,10 +143,8 @@ def keeps_secrets(controller: Controller) -> None:
         "status": json.dumps(controller.status()),
         "check": controller.cli("config", "check", check=False).stdout,
     }
-    # A fernet token is a version byte of 0x80 and a time before 2106, in base64.
-    secret = re.compile(rf"{secret_of('')}[a-z]|{WRONG_SECRET}|\bgAAAA[\w-]{{20}}")
     for place, text in places.items():
-        found = secret.search(text)
+        found = SECRETS.search(text)
         assert not found, f"{place}: {text[found.start() - 200 : found.start() + 30]}"
 
 
@@ -232,6 +232,35 @@ def test_a_login_opens_what_is_inspected_and_nothing_else(
         site.expect_answers()
         site.expect_open(controller)
         assert controller.cli("status").returncode == 0
+
+
+def test_a_login_of_clouds_yaml(lab: Lab, site: Site) -> None:
+    with controller_for(lab, cloud=USER) as controller:
+        controller.env["OS_CLIENT_CONFIG_FILE"] = str(
+            lab.state_dir / "keystone" / "clouds.yaml"
+        )
+        controller.start_synced()
+        controller.wait_enforced(site.verdicts())
+        site.expect_open(controller)
+
+
+def test_a_login_is_tried_before_it_is_relied_on(lab: Lab, site: Site) -> None:
+    with controller_for(lab, **SYSTEM) as controller:
+        good = controller.cli("config", "check", "--connect", check=False)
+        assert good.returncode == 0, good
+        assert REAL_IRONIC in good.stdout and USER in good.stdout
+
+        controller.configure({"ironic": {**SYSTEM, "password": WRONG_SECRET}})
+        wrong = controller.cli("config", "check", "--connect", check=False)
+        assert wrong.returncode != 0
+        assert re.search(r"\[ironic\].*password", wrong.stdout + wrong.stderr)
+
+        controller.configure({"ironic": TENANT})
+        partial = controller.cli("config", "check", "--connect", check=False)
+        assert partial.returncode != 0
+        assert "system_scope" in partial.stdout + partial.stderr
+        for tried in good, wrong, partial:
+            assert not SECRETS.search(tried.stdout + tried.stderr)
 
 
 def test_ironic_inspector_is_found_and_logged_in_to_in_the_same_way(
