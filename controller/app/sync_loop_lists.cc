@@ -8,6 +8,7 @@
 
 #include "controller/app/sync_loop.h"
 #include "controller/base/log.h"
+#include "controller/base/memory.h"
 
 namespace pxegate {
 namespace {
@@ -119,6 +120,9 @@ void SyncLoop::apply_full_list() {
   const auto enforced =
       enforce(driver_period_ ? Enforcer::When::kAlways
                              : Enforcer::When::kInventoryChanged);
+  // Between the records that stay there is much room now that answers, and
+  // what was rebuilt, took meanwhile: the C library keeps it.
+  release_free_memory();
   list_cost_ = list_work_ + (clock_.now() - began);
   schedule_full_list();
   answer_served(outcome_of(enforced));

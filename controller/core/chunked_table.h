@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -22,9 +21,9 @@ namespace pxegate {
 //
 // A Record is trivially copyable and has
 //   std::uint32_t text_at;   // where its text begins, in its chunk's
-//   std::size_t text_size(const std::string& texts) const;
+//   std::size_t text_size(std::string_view texts) const;
 // and is ordered by Key:
-//   static std::strong_ordering order(const Record&, const std::string& texts,
+//   static std::strong_ordering order(const Record&, std::string_view texts,
 //                                     const Key&);
 template <typename Record, typename Key, std::size_t kRecordsPerChunk = 128>
 class ChunkedTable {
@@ -40,8 +39,8 @@ class ChunkedTable {
   const Record& record(Position at) const {
     return chunks_[at.chunk]->records[at.record];
   }
-  const std::string& texts(Position at) const {
-    return chunks_[at.chunk]->texts;
+  std::string_view texts(Position at) const {
+    return chunks_[at.chunk]->all_texts();
   }
 
   Position begin() const { return {}; }
@@ -63,13 +62,14 @@ class ChunkedTable {
   Position lower_bound(const Key& key) const {
     const auto chunk = std::partition_point(
         chunks_.begin(), chunks_.end(), [&key](const auto& each) {
-          return Record::order(each->records.back(), each->texts, key) < 0;
+          return Record::order(each->records.back(), each->all_texts(), key) <
+                 0;
         });
     if (chunk == chunks_.end()) return end();
     const auto& records = (*chunk)->records;
     const auto record = std::partition_point(
         records.begin(), records.end(), [&](const Record& each) {
-          return Record::order(each, (*chunk)->texts, key) < 0;
+          return Record::order(each, (*chunk)->all_texts(), key) < 0;
         });
     return {static_cast<std::size_t>(chunk - chunks_.begin()),
             static_cast<std::size_t>(record - records.begin())};
@@ -89,7 +89,7 @@ class ChunkedTable {
     if (at != end() && Record::order(this->record(at), texts(at), key) == 0) {
       Chunk& chunk = edit(at.chunk);
       Record& old = chunk.records[at.record];
-      chunk.dead += old.text_size(chunk.texts);
+      chunk.dead += old.text_size(chunk.all_texts());
       record.text_at = append(chunk, text);
       old = record;
       tidy(chunk);
@@ -108,6 +108,7 @@ class ChunkedTable {
     }
     Chunk& chunk = edit(at.chunk);
     record.text_at = append(chunk, text);
+    make_room(chunk.records, 1, kSpareRecords);
     chunk.records.insert(
         chunk.records.begin() + static_cast<std::ptrdiff_t>(at.record), record);
     ++size_;
@@ -115,7 +116,7 @@ class ChunkedTable {
 
   void erase(Position at) {
     Chunk& chunk = edit(at.chunk);
-    chunk.dead += chunk.records[at.record].text_size(chunk.texts);
+    chunk.dead += chunk.records[at.record].text_size(chunk.all_texts());
     chunk.records.erase(chunk.records.begin() +
                         static_cast<std::ptrdiff_t>(at.record));
     --size_;
@@ -149,7 +150,7 @@ class ChunkedTable {
     for (auto& old : chunks_) {
       for (const Record& each : old->records) {
         if (next.records.size() == kRecordsPerChunk) close();
-        add(next, each, old->texts);
+        add(next, each, old->all_texts());
       }
       old.reset();
     }
@@ -158,21 +159,37 @@ class ChunkedTable {
   }
 
  private:
+  // To spare when a chunk grows: the half of it that std::vector would take is
+  // much where there are many.
+  static constexpr std::size_t kSpareRecords = 16;
+  static constexpr std::size_t kSpareText = 512;
+
   struct Chunk {
     std::vector<Record> records;  // never empty
-    std::string texts;
+    std::vector<char> texts;
     std::size_t dead = 0;  // bytes in texts that no record has
+
+    std::string_view all_texts() const { return {texts.data(), texts.size()}; }
   };
+
+  template <typename T>
+  static void make_room(std::vector<T>& in, std::size_t more,
+                        std::size_t spare) {
+    if (in.capacity() < in.size() + more) in.reserve(in.size() + more + spare);
+  }
 
   static std::uint32_t append(Chunk& chunk, std::string_view text) {
     const auto at = static_cast<std::uint32_t>(chunk.texts.size());
-    chunk.texts += text;
+    if (text.empty()) return at;
+    make_room(chunk.texts, text.size(), kSpareText);
+    chunk.texts.insert(chunk.texts.end(), text.begin(), text.end());
     return at;
   }
 
-  static void add(Chunk& to, Record record, const std::string& texts) {
-    record.text_at = append(to, std::string_view(texts).substr(
-                                    record.text_at, record.text_size(texts)));
+  static void add(Chunk& to, Record record, std::string_view texts) {
+    record.text_at =
+        append(to, texts.substr(record.text_at, record.text_size(texts)));
+    make_room(to.records, 1, kSpareRecords);
     to.records.push_back(record);
   }
 
@@ -180,7 +197,9 @@ class ChunkedTable {
     auto result = std::make_shared<Chunk>();
     result->records.reserve(chunk.records.size());
     result->texts.reserve(chunk.texts.size() - chunk.dead);
-    for (const Record& each : chunk.records) add(*result, each, chunk.texts);
+    for (const Record& each : chunk.records) {
+      add(*result, each, chunk.all_texts());
+    }
     return result;
   }
 
@@ -198,13 +217,13 @@ class ChunkedTable {
 
   static void tidy(Chunk& chunk) {
     if (2 * chunk.dead <= chunk.texts.size()) return;
-    std::string texts;
-    texts.reserve(chunk.texts.size() - chunk.dead);
-    std::swap(texts, chunk.texts);
+    std::vector<char> old;
+    old.reserve(chunk.texts.size() - chunk.dead);
+    std::swap(old, chunk.texts);
+    const std::string_view texts(old.data(), old.size());
     for (Record& each : chunk.records) {
       const std::size_t size = each.text_size(texts);
-      each.text_at =
-          append(chunk, std::string_view(texts).substr(each.text_at, size));
+      each.text_at = append(chunk, texts.substr(each.text_at, size));
     }
     chunk.dead = 0;
   }
@@ -216,7 +235,7 @@ class ChunkedTable {
     auto low = std::make_shared<Chunk>();
     auto high = std::make_shared<Chunk>();
     for (std::size_t i = 0; i < whole.records.size(); ++i) {
-      add(i < keep ? *low : *high, whole.records[i], whole.texts);
+      add(i < keep ? *low : *high, whole.records[i], whole.all_texts());
     }
     chunks_[at.chunk] = std::move(low);
     chunks_.insert(chunks_.begin() + static_cast<std::ptrdiff_t>(at.chunk) + 1,

@@ -25,7 +25,7 @@ void write_field(std::string& to, std::string_view field) {
 
 class FieldReader {
  public:
-  FieldReader(const std::string& texts, std::uint32_t at)
+  FieldReader(std::string_view texts, std::uint32_t at)
       : texts_(texts), at_(at) {}
 
   std::string_view next() {
@@ -160,24 +160,24 @@ Port PortView::port() const {
           .local_link_connection = std::string(local_link_connection)};
 }
 
-std::size_t Inventory::NodeRecord::text_size(const std::string& texts) const {
+std::size_t Inventory::NodeRecord::text_size(std::string_view texts) const {
   FieldReader fields(texts, text_at);
   static_cast<void>(fields.next_id(is_uuid, uuid));
   static_cast<void>(fields.next());
   return fields.at() - text_at;
 }
 
-Identifier Inventory::NodeRecord::id(const std::string& texts) const {
+Identifier Inventory::NodeRecord::id(std::string_view texts) const {
   return FieldReader(texts, text_at).next_id(is_uuid, uuid);
 }
 
 std::strong_ordering Inventory::NodeRecord::order(const NodeRecord& record,
-                                                  const std::string& texts,
+                                                  std::string_view texts,
                                                   const Identifier& key) {
   return record.id(texts) <=> key;
 }
 
-std::size_t Inventory::PortRecord::text_size(const std::string& texts) const {
+std::size_t Inventory::PortRecord::text_size(std::string_view texts) const {
   FieldReader fields(texts, text_at);
   static_cast<void>(fields.next_id(uuid_is_uuid, uuid));
   static_cast<void>(fields.next_id(node_is_uuid, node));
@@ -186,20 +186,18 @@ std::size_t Inventory::PortRecord::text_size(const std::string& texts) const {
   return fields.at() - text_at;
 }
 
-std::size_t Inventory::NodePortRecord::text_size(
-    const std::string& texts) const {
+std::size_t Inventory::NodePortRecord::text_size(std::string_view texts) const {
   FieldReader fields(texts, text_at);
   static_cast<void>(fields.next_id(is_uuid, node));
   return fields.at() - text_at;
 }
 
-Identifier Inventory::NodePortRecord::id(const std::string& texts) const {
+Identifier Inventory::NodePortRecord::id(std::string_view texts) const {
   return FieldReader(texts, text_at).next_id(is_uuid, node);
 }
 
 std::strong_ordering Inventory::NodePortRecord::order(
-    const NodePortRecord& record, const std::string& texts,
-    const NodePort& key) {
+    const NodePortRecord& record, std::string_view texts, const NodePort& key) {
   const auto nodes = record.id(texts) <=> key.node;
   return nodes != 0 ? nodes : record.address <=> key.address;
 }

@@ -174,10 +174,10 @@ class Inventory {
     std::uint32_t text_at = 0;  // UUID where it is none, name
     bool is_uuid = false;
 
-    std::size_t text_size(const std::string& texts) const;
-    Identifier id(const std::string& texts) const;
+    std::size_t text_size(std::string_view texts) const;
+    Identifier id(std::string_view texts) const;
     static std::strong_ordering order(const NodeRecord& record,
-                                      const std::string& texts,
+                                      std::string_view texts,
                                       const Identifier& key);
   };
   struct PortRecord {
@@ -191,9 +191,9 @@ class Inventory {
     // UUIDs where they are none, GUID, local_link_connection
     std::uint32_t text_at = 0;
 
-    std::size_t text_size(const std::string& texts) const;
+    std::size_t text_size(std::string_view texts) const;
     static std::strong_ordering order(const PortRecord& record,
-                                      const std::string& texts,
+                                      std::string_view texts,
                                       const MacAddress& key) {
       static_cast<void>(texts);
       return record.address <=> key;
@@ -204,12 +204,12 @@ class Inventory {
     MacAddress holder;
     std::uint32_t text_at = 0;
 
-    std::size_t text_size(const std::string& texts) const {
+    std::size_t text_size(std::string_view texts) const {
       static_cast<void>(texts);
       return 0;
     }
     static std::strong_ordering order(const GuidRecord& record,
-                                      const std::string& texts,
+                                      std::string_view texts,
                                       const HardwareAddress& key) {
       static_cast<void>(texts);
       return record.guid <=> key;
@@ -221,10 +221,10 @@ class Inventory {
     bool is_uuid = false;
     std::uint32_t text_at = 0;  // UUID where it is none
 
-    std::size_t text_size(const std::string& texts) const;
-    Identifier id(const std::string& texts) const;
+    std::size_t text_size(std::string_view texts) const;
+    Identifier id(std::string_view texts) const;
     static std::strong_ordering order(const NodePortRecord& record,
-                                      const std::string& texts,
+                                      std::string_view texts,
                                       const NodePort& key);
   };
   using NodeTable = ChunkedTable<NodeRecord, Identifier>;

@@ -18,10 +18,10 @@ struct Entry {
   int number = 0;
   std::uint32_t text_at = 0;
 
-  std::size_t text_size(const std::string& texts) const {
+  std::size_t text_size(std::string_view texts) const {
     return 1 + static_cast<unsigned char>(texts.at(text_at));
   }
-  static std::strong_ordering order(const Entry& entry, const std::string&,
+  static std::strong_ordering order(const Entry& entry, std::string_view,
                                     const int& key) {
     return entry.number <=> key;
   }
@@ -32,8 +32,8 @@ using Naive = std::map<int, std::string>;
 
 std::string text_of(const Table& table, Table::Position at) {
   const Entry& entry = table.record(at);
-  return table.texts(at).substr(entry.text_at + 1,
-                                entry.text_size(table.texts(at)) - 1);
+  return std::string(table.texts(at).substr(
+      entry.text_at + 1, entry.text_size(table.texts(at)) - 1));
 }
 
 Naive contents(const Table& table) {
