@@ -20,12 +20,17 @@ from subject import Lab  # noqa: E402
 
 # Of the user that pxegate has in the lab's RabbitMQ.
 BROKER = "rabbit://pxegate:secret-of-pxegate@127.0.0.1:5672/"
-# Nothing that a conductor does in its own time shall be measured as pxegate's doing.
+# Nothing that Ironic's services do in their own time shall be measured as pxegate's doing:
+# the conductor asks the BMCs, ironic-inspector lists all nodes once a minute.
 QUIET_CONDUCTOR = """
 [inspector]
 status_check_period = 3600
 [conductor]
 sync_power_state_interval = 0
+"""
+QUIET_INSPECTOR = """
+[DEFAULT]
+clean_up_period = 0
 """
 
 
