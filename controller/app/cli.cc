@@ -17,6 +17,7 @@
 #include "controller/app/control_client.h"
 #include "controller/app/events_command.h"
 #include "controller/app/json.h"
+#include "controller/app/json_path.h"
 #include "controller/app/text_table.h"
 #include "controller/base/ip_network.h"
 #include "controller/base/mac_address.h"
@@ -42,6 +43,7 @@ struct Arguments {
   std::string address;
   std::string driver;
   long long sync_timeout = kDefaultSyncTimeout.count();
+  bool force = false;
 };
 
 // One run of the command line.
@@ -138,10 +140,18 @@ class Session {
     const seconds timeout(arguments_.sync_timeout);
     // The controller keeps to the limit; ours only guards against its hanging.
     const auto body =
-        client().post(fmt::format("/v1/sync?timeout={}", timeout.count()),
+        client().post(fmt::format("/v1/sync?timeout={}{}", timeout.count(),
+                                  arguments_.force ? "&force=1" : ""),
                       timeout + seconds(5));
     if (!body) return failed(body.error().within("sync"));
-    return show(body, &sync_view);
+    const int shown = show(body, &sync_view);
+    if (shown != kExitSuccess || !arguments_.force) return shown;
+    const auto answer = parse_json(*body);
+    if (answer && json_path::flag(*answer, {"forced"})) return shown;
+    return failed(Error(
+        "sync: the controller that runs is of an older version and does not "
+        "know --force: it made an ordinary sync. Restart it with this "
+        "version"));
   }
 
   int tear_down() {
@@ -597,8 +607,12 @@ constexpr CommandText kSync = {
     "sync", "Sync with Ironic now, and wait",
     "Asks the running controller to list everything from Ironic and enforce\n"
     "it at once, and tells what that changed.\n\n"
-    "Example:\n"
-    "  pxegate sync --timeout 120"};
+    "A list that is empty or drastically shorter than what is known is held\n"
+    "back until it was confirmed twice; with --force it is believed at once.\n"
+    "See in `pxegate status` what it lacks before you do that.\n\n"
+    "Examples:\n"
+    "  pxegate sync --timeout 120\n"
+    "  sudo pxegate sync --force"};
 constexpr CommandText kTeardown = {
     "teardown", "Remove the filter; every machine may boot then",
     "Takes the filter off the network interfaces and removes all that it left\n"
@@ -690,6 +704,8 @@ class Grammar {
         ->type_name("IP");
     add_json(events);
     CLI::App* sync = add(app_, kSync, &Session::sync);
+    sync->add_flag("--force", arguments_.force,
+                   "Believe the list however short it is");
     sync->add_option("--timeout", arguments_.sync_timeout,
                      "Seconds to wait for the result")
         ->check(

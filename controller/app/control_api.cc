@@ -386,6 +386,8 @@ class Endpoints {
                      static_cast<std::uint64_t>(kDefaultSyncTimeout.count()));
     if (!seconds) return answer_error(response, 400, seconds.error());
     const milliseconds timeout = std::chrono::seconds(*seconds);
+    const auto force = parse_number(request, "force", 0, 1, 0);
+    if (!force) return answer_error(response, 400, force.error());
     const Place place(waiting_syncs_, kMaxWaitingSyncs);
     if (!place) {
       return answer_error(response, 503,
@@ -394,7 +396,7 @@ class Endpoints {
                           ErrorCode::kUnavailable);
     }
     const Monotonic deadline = clock_.now() + timeout;
-    const Result<SyncOutcome> outcome = backend_.sync(timeout);
+    const Result<SyncOutcome> outcome = backend_.sync({timeout, *force == 1});
     if (outcome) return answer(response, 200, sync_json(*outcome));
     answer_error(response,
                  sync_error_status(outcome.error(), clock_.now() >= deadline),

@@ -36,8 +36,9 @@ struct ControlApiOptions {
 //   GET  /v1/events[?after=SEQUENCE][&run=RUN][&wait=SECONDS]
 //                                  verdicts as they fell, after that one; waits
 //                                  for some where there are none
-//   POST /v1/sync[?timeout=SECONDS]
-//                                  sync now, answer when done
+//   POST /v1/sync[?timeout=SECONDS][&force=1]
+//                                  sync now, answer when done; with force
+//                                  believe the list however short it is
 //   POST /v1/teardown              remove the filter, end the controller
 //
 // The documents are described in json.h and event_view.h. Any number may follow

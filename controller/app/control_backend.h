@@ -9,11 +9,13 @@
 #include <vector>
 
 #include "controller/app/events.h"
+#include "controller/app/held_back.h"
 #include "controller/base/clock.h"
 #include "controller/base/result.h"
 #include "controller/core/policy.h"
 #include "controller/driver/filter_driver.h"
 #include "controller/driver/filter_host.h"
+#include "controller/ironic/notifications.h"
 
 namespace pxegate {
 
@@ -47,12 +49,25 @@ struct ControllerStatus {
   std::optional<WallTime> last_renewal;    // of the driver's lease
   std::chrono::milliseconds full_sync_took{0};
   std::chrono::seconds full_sync_every{0};  // sync_period, stretched
-  std::chrono::seconds poll_interval{0};
+  std::chrono::seconds poll_interval{0};    // as configured
+  // How often polls go now: poll_interval, or longer where notifications tell
+  // the news, or where a poll costs Ironic much.
+  std::chrono::milliseconds polls_every{0};
+  // Why that is not poll_interval, or, with a broker, why it still is. A
+  // clause; empty: there is nothing to explain.
+  std::string polls_every_why;
+  std::optional<HeldBackList> held_back;
   // The policy in force is older than it may get: a source or the driver has
   // been failing for longer than three poll intervals (at least 10 s).
   bool stale = false;
 
   std::vector<SourceStatus> sources;
+  std::optional<BrokerStatus> broker;  // nullopt: no transport_url
+  // When the controller began to do without; nullopt while it is connected.
+  std::optional<WallTime> broker_lost_since;
+  // What of Ironic this controller is about, as "conductor_group = rack1".
+  // Empty: everything.
+  std::vector<std::string> narrowed_to;
   std::size_t nodes = 0;
   std::size_t ports = 0;
   std::size_t being_inspected = 0;  // nodes
@@ -83,9 +98,15 @@ struct PolicyInForce {
   std::optional<WallTime> as_of;
 };
 
+struct SyncRequest {
+  std::chrono::milliseconds timeout{0};
+  bool force = false;  // believe the list however short it is
+};
+
 struct SyncOutcome {
   SyncReport report;  // sums over the syncs done
   std::chrono::milliseconds took{0};
+  bool forced = false;  // by the request
 };
 
 // What the control API asks of the controller. Thread-safe; only sync(),
@@ -103,9 +124,9 @@ class ControlBackend {
   virtual Result<EventPage> events(const EventQuery& query) = 0;
 
   // Lists everything from Ironic and enforces it, now; returns when that is
-  // done or failed. kUnavailable after `timeout`: the sync goes on.
+  // done or failed. kUnavailable after the request's timeout: the sync goes on.
   // kCancelled, soon, when the controller stops meanwhile.
-  virtual Result<SyncOutcome> sync(std::chrono::milliseconds timeout) = 0;
+  virtual Result<SyncOutcome> sync(const SyncRequest& request) = 0;
 
   // Removes the filter and ends the controller: syncing stops for good, the
   // driver tears down, and once this has returned success the controller

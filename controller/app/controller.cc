@@ -50,8 +50,8 @@ class Controller final : public ControlBackend {
     return engines_.current()->host->observe();
   }
   Result<EventPage> events(const EventQuery& query) override;
-  Result<SyncOutcome> sync(std::chrono::milliseconds timeout) override {
-    return engines_.current()->feed->sync(timeout);
+  Result<SyncOutcome> sync(const SyncRequest& request) override {
+    return engines_.current()->feed->sync(request);
   }
   Result<> tear_down() override { return engines_.tear_down(); }
 

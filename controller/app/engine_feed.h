@@ -30,7 +30,7 @@ class EngineFeed {
   virtual void describe(ControllerStatus& status) const = 0;
   virtual PolicyInForce policy() const = 0;
   // As ControlBackend says.
-  virtual Result<SyncOutcome> sync(std::chrono::milliseconds timeout) = 0;
+  virtual Result<SyncOutcome> sync(const SyncRequest& request) = 0;
   virtual Result<> tear_down() = 0;
 
   // The first complete sync is done.

@@ -165,7 +165,38 @@ Json client_json(const ClientRecord& client, const Inventory& inventory,
   return json;
 }
 
+Json held_back_json(const std::optional<HeldBackList>& list,
+                    const Instant& instant) {
+  if (!list) return nullptr;
+  Json json = {{"what", list->what},
+               {"listed", list->listed},
+               {"known", list->known},
+               {"lists", list->lists},
+               {"lists_to_believe", list->lists_to_believe}};
+  put_time(json, "since", list->since, instant);
+  json["meaning"] = held_back_sentence(*list);
+  return json;
+}
+
+Json broker_json(const ControllerStatus& status, const Instant& instant) {
+  const auto& broker = status.broker;
+  if (!broker) return nullptr;
+  Json json = {{"endpoint", broker->endpoint},
+               {"connected", broker->connected},
+               {"exchange_missing", broker->exchange_missing}};
+  put_time(json, "connected_since", broker->connected_since, instant);
+  put_time(json, "last_message", broker->last_message, instant);
+  put_time(json, "lost_since", status.broker_lost_since, instant);
+  json["consecutive_failures"] = broker->consecutive_failures;
+  json["last_error"] = text_or_null(broker->last_error);
+  put_time(json, "last_error_at", broker->last_error_at, instant);
+  json["received"] = broker->received;
+  json["malformed"] = broker->malformed;
+  return json;
+}
+
 std::string failing_source(const ControllerStatus& status) {
+  if (status.held_back) return held_back_sentence(*status.held_back);
   for (const SourceStatus& source : status.sources) {
     if (source.consecutive_failures == 0) continue;
     return fmt::format(
@@ -277,6 +308,25 @@ std::vector<std::string> problems(const ControllerStatus& status,
   return found;
 }
 
+std::vector<std::string> degradations(const ControllerStatus& status,
+                                      const Instant& instant) {
+  std::vector<std::string> found;
+  if (status.broker && !status.broker->connected) {
+    const auto& since = status.broker_lost_since;
+    const std::string& error = status.broker->last_error;
+    found.push_back(fmt::format(
+        "no notifications from {}{}{}{}; Ironic is polled every {} instead",
+        status.broker->endpoint,
+        since ? " since " + age_text(age(*since, instant)) : "",
+        error.empty() ? "" : ": ", error,
+        age_text(seconds(status.polls_every))));
+  }
+  if (status.held_back) {
+    found.push_back(held_back_sentence(*status.held_back));
+  }
+  return found;
+}
+
 Json status_json(const ControllerStatus& status, Origin origin,
                  const Instant& instant) {
   const bool running = origin == Origin::kController;
@@ -284,6 +334,7 @@ Json status_json(const ControllerStatus& status, Origin origin,
       {"controller_running", running},
       {"healthy", running && status.healthy()},
       {"problems", Json::array()},
+      {"degraded", Json::array()},
       {"version", nullptr},
       {"pid", nullptr},
       {"started", nullptr},
@@ -291,6 +342,8 @@ Json status_json(const ControllerStatus& status, Origin origin,
       {"driver", nullptr},
       {"sync", nullptr},
       {"sources", Json::array()},
+      {"notifications", nullptr},
+      {"narrowed_to", Json::array()},
       {"inventory", nullptr},
       {"policy", nullptr},
       {"drivers", status.drivers},
@@ -327,6 +380,7 @@ Json status_json(const ControllerStatus& status, Origin origin,
   }
   if (!running) return json;
 
+  json["degraded"] = degradations(status, instant);
   json["version"] = status.version;
   json["pid"] = status.pid;
   const auto uptime = since(status.started, instant);
@@ -337,13 +391,18 @@ Json status_json(const ControllerStatus& status, Origin origin,
   Json sync = {{"synced", status.synced},
                {"stale", status.stale},
                {"poll_interval", seconds(status.poll_interval)},
+               {"polls_every", seconds(status.polls_every)},
+               {"polls_every_why", text_or_null(status.polls_every_why)},
                {"full_sync_every", seconds(status.full_sync_every)},
-               {"full_sync_took", seconds(status.full_sync_took)}};
+               {"full_sync_took", seconds(status.full_sync_took)},
+               {"held_back", held_back_json(status.held_back, instant)}};
   put_time(sync, "last_full_sync", status.last_full_sync, instant);
   put_time(sync, "last_poll", status.last_poll, instant);
   put_time(sync, "last_change", status.last_change, instant);
   put_time(sync, "last_renewal", status.last_renewal, instant);
   json["sync"] = std::move(sync);
+  json["notifications"] = broker_json(status, instant);
+  json["narrowed_to"] = status.narrowed_to;
 
   for (const SourceStatus& each : status.sources) {
     Json source = {{"name", each.name},
@@ -460,6 +519,7 @@ Json clients_json(const Observations& observations, const PolicyInForce& policy,
 
 Json sync_json(const SyncOutcome& outcome) {
   return {{"took", seconds(outcome.took)},
+          {"forced", outcome.forced},
           {"upserts", outcome.report.upserts},
           {"removals", outcome.report.removals},
           {"unknown_changed", outcome.report.unknown_changed},

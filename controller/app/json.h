@@ -50,7 +50,13 @@ std::string timestamp(WallTime time);
 std::vector<std::string> problems(const ControllerStatus& status,
                                   const Instant& instant);
 
-// {"controller_running", "healthy", "problems": [...], "version", "pid",
+// What works, but not as well as it should: one sentence each. No reason to be
+// unhealthy.
+std::vector<std::string> degradations(const ControllerStatus& status,
+                                      const Instant& instant);
+
+// {"controller_running", "healthy", "problems": [...], "degraded": [...],
+//  "version", "pid",
 //  "started", "uptime",
 //  "driver": {"name", "state", "healthy", "busy", "error", "rules", "capacity",
 //             "targets": [{"name", "active", "mode", "detail"}],
@@ -58,17 +64,29 @@ std::vector<std::string> problems(const ControllerStatus& status,
 //             "lease": {"expired", "expires_in", "expired_for",
 //                       "stale_action", "meaning"}},
 //  "sync": {"synced", "stale", "poll_interval", "full_sync_every",
-//           "full_sync_took", "last_full_sync", "last_full_sync_age",
+//           "polls_every", "polls_every_why", "full_sync_took",
+//           "held_back": {"what", "listed", "known", "lists",
+//                         "lists_to_believe", "since", "since_age",
+//                         "meaning"},
+//           "last_full_sync", "last_full_sync_age",
 //           "last_poll", "last_poll_age", "last_change", "last_change_age",
 //           "last_renewal", "last_renewal_age"},
 //  "sources": [{"name", "endpoint", "consecutive_failures", "last_success",
 //               "last_success_age", "last_error", "last_error_at",
 //               "last_error_age"}],
+//  "notifications": {"endpoint", "connected", "exchange_missing",
+//                    "connected_since", "connected_since_age",
+//                    "last_message", "last_message_age",
+//                    "lost_since", "lost_since_age", "consecutive_failures",
+//                    "last_error", "last_error_at", "last_error_age",
+//                    "received", "malformed"},
+//  "narrowed_to": [...],
 //  "inventory": {"nodes", "ports", "being_inspected"},
 //  "policy": {"allowed", "denied", "unknown"}, "drivers": [...],
 //  "notices": [...]}
 // "drivers" are all at work, "driver" is the one in force. "lease" is null
-// where the policy holds forever. From the filter
+// where the policy holds forever, "held_back" where no list is, "notifications"
+// without a transport_url. From the filter
 // alone `pid`, `sync`, `inventory` and what else only a controller knows are
 // null, and `healthy` is false. Where no filter is in force either, only
 // "controller_running", "healthy", "problems" and "filter_in_force": false.
@@ -124,7 +142,8 @@ Json request_json(const RequestRecord& request, const Inventory& inventory);
 Json clients_json(const Observations& observations, const PolicyInForce& policy,
                   Origin origin, const Instant& instant);
 
-// {"took", "upserts", "removals", "unknown_changed", "repaired": [...]}
+// {"took", "forced", "upserts", "removals", "unknown_changed",
+//  "repaired": [...]}
 Json sync_json(const SyncOutcome& outcome);
 
 // {"error": {"code", "message"}}; code as to_string(ErrorCode).

@@ -48,7 +48,7 @@ class OfflineBackend final : public ControlBackend {
     told_ = page.last;
     return page;
   }
-  Result<SyncOutcome> sync(std::chrono::milliseconds) override {
+  Result<SyncOutcome> sync(const SyncRequest&) override {
     return fail("no controller runs", ErrorCode::kInvalidState);
   }
   Result<> tear_down() override {

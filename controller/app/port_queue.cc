@@ -20,6 +20,12 @@ void PortQueue::add(const std::string& uuid, Monotonic now) {
   at->second.covered = false;
 }
 
+void PortQueue::add_first(const std::string& uuid, Monotonic now) {
+  add(uuid, now);
+  Entry& entry = entries_.find(uuid)->second;
+  if (!entry.failed) entry.due = Monotonic::min();
+}
+
 void PortQueue::remove(std::string_view uuid) {
   const auto it = entries_.find(uuid);
   if (it != entries_.end()) entries_.erase(it);
@@ -29,6 +35,7 @@ void PortQueue::retry_later(const std::string& uuid, const Error& error,
                             Monotonic now, std::uint64_t random_bits) {
   Entry& entry =
       entries_.try_emplace(uuid, Entry{now, Backoff(kBackoff)}).first->second;
+  entry.failed = true;
   entry.due = now + entry.backoff.next(random_bits, error.retry_after());
 }
 

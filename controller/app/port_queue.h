@@ -19,12 +19,16 @@ class PortQueue {
  public:
   // `now` is when it may be asked for at the earliest.
   void add(const std::string& uuid, Monotonic now);
+  // Before all others, unless Ironic could not tell them just now.
+  void add_first(const std::string& uuid, Monotonic now);
   void remove(std::string_view uuid);
   void retry_later(const std::string& uuid, const Error& error, Monotonic now,
                    std::uint64_t random_bits);
 
   // When there is something to ask; Monotonic::max() while there is not.
   Monotonic due() const;
+  // One that was put before all others waits.
+  bool urgent() const { return due() == Monotonic::min(); }
   // The node that waits longest.
   std::optional<std::string> front() const;
 
@@ -38,6 +42,7 @@ class PortQueue {
     Monotonic due;
     Backoff backoff;
     bool covered = false;
+    bool failed = false;
   };
   std::map<std::string, Entry, std::less<>> entries_;
 };

@@ -29,6 +29,12 @@ constexpr int kDearShare = 10;
 // Often enough for the shortest lease, see check_combinations().
 constexpr seconds kLeaseRenewal{1};
 
+// And no larger share of it goes to polls than this: they are what finds out
+// that an inspection ended, so they may cost more than lists.
+constexpr int kPollShare = 5;
+// Polls that hints ask for are no closer together than this.
+constexpr milliseconds kPollSpacing{500};
+
 // "Now", for work that is due whenever it exists.
 constexpr Monotonic kAtOnce = Monotonic::min();
 constexpr Monotonic kNever = Monotonic::max();
@@ -53,6 +59,7 @@ SyncLoop::SyncLoop(SyncLoopOptions options, IronicApi& ironic,
       next_poll_(started_),
       poll_health_("asking Ironic who is being inspected", kPollBackoff, clock,
                    random),
+      hints_(started_),
       next_inspector_(started_),
       inspector_health_("asking ironic-inspector who is being inspected",
                         kPollBackoff, clock, random),
@@ -78,6 +85,7 @@ void SyncLoop::adopt(std::shared_ptr<const Inventory> inventory) {
       open_.emplace(node.uuid.to_string(), node.node());
     }
   }
+  listed_nodes_ = inventory_->nodes().size();
   listed_ports_ = inventory_->ports().size();
   adopted_ = true;
   recompute_ = true;
@@ -90,6 +98,101 @@ bool SyncLoop::stretched() const {
 seconds SyncLoop::full_sync_every() const {
   if (!stretched()) return options_.sync_period;
   return std::chrono::ceil<seconds>(list_cost_ * kDearShare);
+}
+
+bool SyncLoop::is_open_state(std::string_view state) const {
+  const auto& states = options_.policy.open_provision_states;
+  return std::ranges::find(states, state) != states.end();
+}
+
+// One poll that had to wait says little, two in a row do.
+Monotonic::duration SyncLoop::poll_pause() const {
+  return std::min(poll_cost_, poll_cost_before_) * kPollShare;
+}
+
+milliseconds SyncLoop::poll_every() const {
+  milliseconds every = options_.poll_interval;
+  if (synced() && trust_.trusted(clock_.now())) {
+    every = std::max<milliseconds>(every, options_.sync_period);
+  }
+  return std::max(every, std::chrono::ceil<milliseconds>(poll_pause()));
+}
+
+void SyncLoop::want_poll() {
+  if (poll_health_.failing()) return;
+  const Monotonic soonest =
+      poll_began_ + std::max<Monotonic::duration>(poll_pause(), kPollSpacing);
+  next_poll_ = std::min(next_poll_, std::max(soonest, clock_.now()));
+}
+
+void SyncLoop::reschedule_poll() {
+  if (poll_health_.failing()) return;
+  next_poll_ = std::min(next_poll_, poll_began_ + poll_every());
+}
+
+void SyncLoop::want_ports() {
+  const Monotonic now = clock_.now();
+  const Monotonic soonest = new_ports_asked_ == Monotonic::min()
+                                ? now
+                                : new_ports_asked_ + options_.poll_interval;
+  if (next_new_ports_ != kNever && !new_ports_health_.failing()) {
+    next_new_ports_ = std::min(next_new_ports_, std::max(soonest, now));
+  }
+  // At twice the price at most, however often somebody makes us want it.
+  if (relist_.phase() != Relist::Phase::kIdle || list_health_.failing()) return;
+  next_list_ = std::min(next_list_,
+                        std::max(now, relist_.began() + full_sync_every() / 2));
+}
+
+bool SyncLoop::worth_a_look(const Hint& hint) const {
+  const auto known = open_.find(hint.node_uuid);
+  const bool open = known != open_.end();
+  if (hint.gone) return open;
+  if (hint.provision_state.empty()) return false;
+  if (!is_open_state(hint.provision_state)) return open;
+  if (!open || known->second.provision_state != hint.provision_state) {
+    return true;
+  }
+  // Ironic decides on this while the node is `inspecting`.
+  return options_.policy.skip_managed && !known->second.inspector_manage_boot;
+}
+
+void SyncLoop::take_hints(const Hints& hints) {
+  const Monotonic now = clock_.now();
+  if (hints.missed) {
+    trust_.missed(now);
+    want_poll();
+    want_ports();
+  }
+  for (const Hint& hint : hints.hints) {
+    trust_.hinted(hint.node_uuid, now);
+    // The first list and the polls beside it tell.
+    if (!inventory_) continue;
+    HintQueue::Look look{hint.node_uuid, worth_a_look(hint),
+                         hint.ports && !hint.gone, now};
+    if (!look.state && !look.ports) continue;
+    if (hints_.add(look, now)) continue;
+    if (look.state) want_poll();
+    if (look.ports) want_ports();
+  }
+}
+
+void SyncLoop::note_broker(const BrokerStatus& status) {
+  const bool first = !broker_;
+  if (status.connected) {
+    broker_lost_since_.reset();
+  } else if (first || broker_->connected) {
+    broker_lost_since_ = clock_.wall();
+    if (!first) {
+      log::warning(
+          "no notifications from {} any more; Ironic is polled every {} s",
+          status.endpoint, options_.poll_interval.count());
+    }
+  }
+  broker_ = status;
+  trust_.status(status.connected, status.last_message.has_value(),
+                clock_.now());
+  reschedule_poll();
 }
 
 milliseconds SyncLoop::rest_after(Monotonic began) const {
@@ -107,6 +210,12 @@ Monotonic SyncLoop::due(Work work) const {
       return driver_sync_wanted_ || recompute_ ? kAtOnce : kNever;
     case Work::kPoll:
       return poll_.phase() == StatePoll::Phase::kAsking ? kAtOnce : next_poll_;
+    case Work::kUrgentPorts:
+      return port_queue_.urgent() ? due(Work::kFetchPorts) : kNever;
+    case Work::kLook:
+      // A poll that fails is tried again, and tells what the hints are about.
+      if (!inventory_ || poll_health_.failing()) return kNever;
+      return hints_.since();
     case Work::kNeighbours:
       return neighbours_ && inventory_ ? next_neighbours_ : kNever;
     case Work::kApplyPorts:
@@ -154,8 +263,17 @@ std::optional<SyncLoop::Work> SyncLoop::next_work() {
   for (const Work work : {Work::kRetryDriver, Work::kEnforce}) {
     if (due(work) <= now) return work;
   }
+  // A poll that is under way goes on: others_turn_ is set at its end only.
   const bool poll_is_due = due(Work::kPoll) <= now;
   if (poll_is_due && !others_turn_) return Work::kPoll;
+  // Somebody waits for these; but not at every turn, or hints that are made up
+  // would keep everything else waiting.
+  if (due(Work::kUrgentPorts) <= now) return Work::kUrgentPorts;
+  const bool look_is_due = due(Work::kLook) <= now;
+  if (look_is_due && !looked_) {
+    looked_ = true;
+    return Work::kLook;
+  }
   // The one that waits longest, so that each has its turn.
   std::optional<Work> chosen;
   for (const Work work :
@@ -165,8 +283,12 @@ std::optional<SyncLoop::Work> SyncLoop::next_work() {
     if (!chosen || due(work) < due(*chosen)) chosen = work;
   }
   others_turn_ = false;
-  if (!chosen && poll_is_due) return Work::kPoll;
-  return chosen;
+  looked_ = false;
+  if (chosen) return chosen;
+  if (poll_is_due) return Work::kPoll;
+  if (!look_is_due) return std::nullopt;
+  looked_ = true;
+  return Work::kLook;
 }
 
 void SyncLoop::step() {
@@ -193,6 +315,10 @@ void SyncLoop::run(Work work) {
       return;
     case Work::kPoll:
       return poll_ironic();
+    case Work::kUrgentPorts:
+      return fetch_ports();
+    case Work::kLook:
+      return look();
     case Work::kNeighbours:
       return read_neighbours();
     case Work::kApplyPorts:
@@ -227,9 +353,17 @@ void SyncLoop::poll_ironic() {
   if (poll_.phase() == StatePoll::Phase::kAsking) return;
   const Monotonic now = clock_.now();
   poll_health_.succeeded();
-  next_poll_ = std::max(poll_began_ + options_.poll_interval, now);
+  poll_cost_before_ = std::exchange(poll_cost_, now - poll_began_);
   others_turn_ = true;
   apply_poll(poll_.take());
+  if (trust_.review(now)) {
+    log::warning(
+        "a poll found what no notification told of: see that every conductor "
+        "of Ironic has [DEFAULT] notification_level = info and transport_url "
+        "set; Ironic is polled every {} s",
+        options_.poll_interval.count());
+  }
+  next_poll_ = std::max(poll_began_ + poll_every(), now);
   if (poll_confirms_list_) confirm_list();
 }
 
@@ -256,19 +390,75 @@ void SyncLoop::apply_poll(Inventory::NodesByUuid found) {
     if (before == open_.end() ||
         before->second.provision_state != node.provision_state) {
       port_queue_.add(uuid, now);
+      trust_.found(uuid, now);
       anything_new = true;
     }
   }
   for (const auto& [uuid, node] : open_) {
-    if (!found.contains(uuid) && !introspected_.contains(uuid)) {
-      port_queue_.remove(uuid);
-    }
+    if (found.contains(uuid)) continue;
+    trust_.found(uuid, now);
+    if (!introspected_.contains(uuid)) port_queue_.remove(uuid);
   }
   open_ = std::move(found);
+  hints_.answered_by_poll(poll_began_);
   // Their ports come before the next page of a full list.
   if (anything_new) next_list_ = std::max(next_list_, now);
   poll_read_at_ = clock_.wall();
   if (inventory_) update_nodes();
+}
+
+void SyncLoop::look() {
+  const auto look = hints_.take();
+  if (!look) return;
+  // Of a node that we do not know, the ports may be none of our business.
+  const bool known = inventory_->find_node(look->node).has_value();
+  if (look->state || !known) {
+    const auto node = ironic_.node(look->node);
+    if (!node) {
+      // What is wrong, the poll will tell.
+      log::debug("{}", node.error().message());
+      if (look->state) want_poll();
+      if (look->ports) want_ports();
+      return;
+    }
+    apply_node(look->node, *node);
+    if (!*node) return;
+  }
+  if (look->ports) port_queue_.add_first(look->node, clock_.now());
+}
+
+// As a poll that asked for this node alone.
+void SyncLoop::apply_node(const std::string& uuid,
+                          const std::optional<Node>& node) {
+  const bool stranger = !inventory_->find_node(uuid);
+  if (in_doubt() && stranger) {
+    if (node && !list_health_.failing()) {
+      next_list_ = std::min(next_list_, clock_.now());
+    }
+    return;
+  }
+  const auto before = open_.find(uuid);
+  const bool open = node && is_open_state(node->provision_state);
+  if (open) {
+    if (before == open_.end() ||
+        before->second.provision_state != node->provision_state) {
+      port_queue_.add_first(uuid, clock_.now());
+    }
+    open_.insert_or_assign(uuid, *node);
+  } else if (before != open_.end()) {
+    open_.erase(before);
+    if (!introspected_.contains(uuid)) port_queue_.remove(uuid);
+  }
+  const auto known = inventory_->find_node(uuid);
+  if (!known && !open) return;  // a full list tells who else there is
+  Node now = node ? *node : *known;
+  // Its ports stay, and stay denied, until a full list is without them.
+  if (!node) now.provision_state.clear();
+  if (known && *known == now) return;
+  auto next = std::make_shared<Inventory>(*inventory_);
+  next->upsert_node(now);
+  inventory_ = std::move(next);
+  static_cast<void>(enforce(Enforcer::When::kPolicyChanged));
 }
 
 void SyncLoop::update_nodes() {
@@ -353,6 +543,9 @@ void SyncLoop::fetch_ports() {
 void SyncLoop::apply_fetched_ports() {
   PortsByNode fetched = std::exchange(fetched_, {});
   if (!inventory_) return;
+  // Nothing may be gone because Ironic has lost its database, or the node: that
+  // is for a full list to say.
+  std::erase_if(fetched, [](const auto& item) { return item.second.empty(); });
   drop_known_ports(*inventory_, fetched);
   if (fetched.empty()) return;
   auto next = std::make_shared<Inventory>(*inventory_);
@@ -401,8 +594,9 @@ void SyncLoop::renew_lease() {
   renewal_error_ = done.error().message();
 }
 
-void SyncLoop::request_full_sync(Answer answer) {
+void SyncLoop::request_full_sync(Answer answer, bool force) {
   if (answer) waiting_.push_back(std::move(answer));
+  force_waiting_ = force_waiting_ || force;
   list_requested_ = true;
   const Monotonic now = clock_.now();
   // A list that began before the request does not answer it; but one that
@@ -424,7 +618,7 @@ void SyncLoop::reconfigure(SyncLoopOptions options) {
   const SyncLoopOptions old = std::exchange(options_, std::move(options));
   const Monotonic now = clock_.now();
   driver_period_ = host_.sync_period(options_.sync_period);
-  next_poll_ = std::min(next_poll_, now + options_.poll_interval);
+  reschedule_poll();
   next_inspector_ = std::min(next_inspector_, now + options_.poll_interval);
   if (relist_.phase() == Relist::Phase::kIdle && !list_health_.failing()) {
     schedule_full_list();

@@ -10,8 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "controller/app/broker_trust.h"
 #include "controller/app/control_backend.h"
 #include "controller/app/enforcer.h"
+#include "controller/app/held_back.h"
+#include "controller/app/hint_queue.h"
 #include "controller/app/neighbour_source.h"
 #include "controller/app/poll_news.h"
 #include "controller/app/port_queue.h"
@@ -23,6 +26,7 @@
 #include "controller/core/policy.h"
 #include "controller/driver/filter_host.h"
 #include "controller/ironic/ironic_api.h"
+#include "controller/ironic/notifications.h"
 
 namespace pxegate {
 
@@ -30,7 +34,11 @@ struct SyncLoopOptions {
   PolicyOptions policy;
   std::chrono::seconds sync_period{15};
   std::chrono::seconds poll_interval{2};
+  // A full list with less than this much, in percent, of the nodes or ports
+  // of the one before is held back, and so is an empty one. 0: none is.
+  unsigned min_list_percent = 50;
   // For the status only.
+  std::vector<std::string> narrowed_to;
   std::string ironic_endpoint;
   std::string inspector_endpoint;
 };
@@ -47,13 +55,27 @@ struct SyncLoopOptions {
 // turned up in a poll are asked for at once, and win over a list of ports
 // that began before.
 //
+// A *hint* says where news may be. It decides nothing: the loop asks Ironic for
+// that node, and for its ports, and what the API says counts as a poll's answer
+// about this one node would. Requests follow one another, and each answer takes
+// effect before the next request: so a poll (its requests are not interrupted)
+// is older or newer than the answer about a node as a whole, and the newer one
+// stands. Hints cost as much as HintQueue lets them; where there are more, a
+// poll tells their news. It comes soon, but not sooner than after what a poll
+// takes, several times.
+//
+// Polls are stretched to sync_period while notifications can be relied on
+// (BrokerTrust), and where they cost Ironic much.
+//
 // Until a full list, a poll and ironic-inspector (where there is one) have
 // answered once, the driver is given nothing to enforce, but for what adopt()
 // was given. After that a source
-// that fails leaves the policy as it is. So does a full list that has lost
-// more than half of the ports, until three in a row have, and some of the nodes
-// that are without ports now have none when asked for them. Should what was
-// lost come back, its open nodes wait for the full list.
+// that fails leaves the policy as it is. So does a full list that is empty or
+// has lost most of what was known, until three in a row have, and some of the
+// nodes that are without ports now have none when asked for them; or until
+// somebody asks for it by force. The first list after a start is compared with
+// the rules that the driver has in force from before. Should what was lost come
+// back, its open nodes wait for the full list.
 //
 // The driver's lease is renewed here, between two pieces of work, once
 // something was enforced: by whatever Ironic answers, but not by a loop that
@@ -87,7 +109,13 @@ class SyncLoop {
   // Lists everything now, whatever backoff says, and enforces it. `answer`
   // (may be empty) is called once, from a later step(): with the outcome, or
   // with the first failure, after which the loop goes on trying by itself.
-  void request_full_sync(Answer answer);
+  // `force`: that list is believed however short it is.
+  void request_full_sync(Answer answer, bool force = false);
+
+  // What the message bus suggests, and how the bus is doing. Cheap: nobody is
+  // asked before the next step().
+  void take_hints(const Hints& hints);
+  void note_broker(const BrokerStatus& status);
 
   // The driver's wake_fd is readable: the next step() enforces once more,
   // without asking anybody.
@@ -114,6 +142,8 @@ class SyncLoop {
     kRetryDriver,
     kEnforce,
     kPoll,
+    kUrgentPorts,
+    kLook,
     kNeighbours,
     kApplyPorts,
     kFetchPorts,
@@ -127,6 +157,16 @@ class SyncLoop {
   bool can_enforce() const;
   bool stretched() const;
   std::chrono::seconds full_sync_every() const;
+  // What a poll costs Ironic, many times.
+  Monotonic::duration poll_pause() const;
+  std::chrono::milliseconds poll_every() const;
+  // A poll is wanted now; or, the second one, as soon as poll_every() says.
+  void want_poll();
+  void reschedule_poll();
+  // Ports may have come or gone unnoticed.
+  void want_ports();
+  bool worth_a_look(const Hint& hint) const;
+  bool is_open_state(std::string_view state) const;
   // How long to leave a source alone after a request that began then and
   // failed: whoever hangs must not keep the others waiting all the time.
   std::chrono::milliseconds rest_after(Monotonic began) const;
@@ -139,6 +179,8 @@ class SyncLoop {
   void poll_ironic();
   void poll_failed(const Error& error);
   void apply_poll(Inventory::NodesByUuid found);
+  void look();
+  void apply_node(const std::string& uuid, const std::optional<Node>& node);
   void poll_inspector();
   void read_neighbours();
   void fetch_ports();
@@ -147,7 +189,12 @@ class SyncLoop {
   void confirm_list();
   void list_failed(const Error& error, std::chrono::milliseconds rest = {});
   Result<> check_list(const Inventory& list) const;
+  bool is_short(std::size_t listed, std::size_t known) const;
+  // kUnavailable where the list is to be held back.
   Result<> check_length(const Inventory& list);
+  Result<> check_left_rules(const Inventory& inventory);
+  Result<> check_shrinking(std::string_view what, std::size_t listed,
+                           std::size_t known);
   Result<> check_loss(const Inventory& list);
   bool in_doubt() const { return ports_before_loss_ > 0; }
   void leave_out_strangers(const Inventory& listed);
@@ -163,6 +210,7 @@ class SyncLoop {
   void update_nodes();
   void answer_served(const Result<SyncOutcome>& outcome);
   SourceStatus ironic_status() const;
+  std::string why_polls() const;
 
   SyncLoopOptions options_;
   IronicApi& ironic_;
@@ -193,8 +241,16 @@ class SyncLoop {
   Monotonic next_poll_;
   Monotonic poll_began_;
   bool poll_confirms_list_ = false;
+  Monotonic::duration poll_cost_{};         // of the last one
+  Monotonic::duration poll_cost_before_{};  // and of the one before
   bool others_turn_ = false;  // between two polls that follow at once
   SourceHealth poll_health_;
+
+  HintQueue hints_;
+  bool looked_ = false;  // since anything else had its turn
+  std::optional<BrokerStatus> broker_;
+  std::optional<WallTime> broker_lost_since_;
+  BrokerTrust trust_;
 
   Monotonic next_inspector_;
   SourceHealth inspector_health_;
@@ -208,8 +264,9 @@ class SyncLoop {
   Monotonic next_list_;           // or its next page
   bool list_confirmed_ = false;   // by a poll after its nodes were read
   Uuids open_throughout_;         // before its nodes were read and after
-  std::size_t listed_ports_ = 0;  // by the last one that took effect
-  int short_lists_ = 0;           // held back, in a row
+  std::size_t listed_nodes_ = 0;  // by the last one that took effect
+  std::size_t listed_ports_ = 0;
+  std::optional<HeldBackList> held_back_;  // the last one was
   // Known before a list was believed that had lost most of them, until half of
   // them are listed again; 0: no such list was. As long as that is so, a node
   // that the last list did not have counts only with the next one: with it,
@@ -222,11 +279,14 @@ class SyncLoop {
 
   // New ports, while full lists are stretched.
   Monotonic next_new_ports_ = Monotonic::max();
+  Monotonic new_ports_asked_ = Monotonic::min();
   std::string last_port_;
   std::vector<Port> new_ports_;
   SourceHealth new_ports_health_;
 
   bool list_requested_ = false;
+  bool force_waiting_ = false;   // as waiting_
+  bool force_served_ = false;    // as served_
   std::vector<Answer> waiting_;  // for the next full list to begin
   std::vector<Answer> served_;   // by the full list under way
 

@@ -15,10 +15,10 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// From so many ports on a list that is less than half as long as the last one
-// is believed only when it has come so often in a row.
-constexpr std::size_t kManyPorts = 10;
-constexpr int kShortListsToBelieve = 3;
+// A list that is too short is believed when it was confirmed twice.
+constexpr int kListsToBelieve = 3;
+// Of fewer nodes or ports than this, some may go at once, but not all.
+constexpr std::size_t kFew = 10;
 // Nodes whose ports are gone from it are asked for theirs before that.
 constexpr int kLossesToAskFor = 3;
 
@@ -37,6 +37,7 @@ void SyncLoop::read_full_list() {
     new_ports_.clear();
     list_requested_ = false;
     served_ = std::exchange(waiting_, {});
+    force_served_ = std::exchange(force_waiting_, false);
   }
   const bool nodes = relist_.phase() == Relist::Phase::kNodes;
   const auto read = relist_.read_page(ironic_);
@@ -70,7 +71,11 @@ void SyncLoop::list_failed(const Error& error, milliseconds rest) {
 
 void SyncLoop::apply_full_list() {
   const Monotonic began = clock_.now();
-  const std::size_t listed = relist_.ports();
+  const std::size_t listed_ports = relist_.ports();
+  // The next opinion is worth more when it is not of the same second.
+  const auto until_next =
+      std::chrono::ceil<milliseconds>(std::max<Monotonic::duration>(
+          relist_.began() + full_sync_every() - began, {}));
   auto made = relist_.take();
   if (!made) {
     return list_failed(made.error().within(
@@ -82,16 +87,15 @@ void SyncLoop::apply_full_list() {
     return list_failed(checked.error());
   }
   if (auto checked = check_length(*made); !checked) {
-    // The next opinion is worth more when it is not of the same second.
-    const auto next = relist_.began() + full_sync_every() - began;
-    return list_failed(checked.error(),
-                       std::chrono::ceil<milliseconds>(std::max(next, {})));
+    return list_failed(checked.error(), until_next);
   }
+  const std::size_t listed_nodes = made->nodes().size();
   for (auto& [uuid, ports] : std::exchange(fetched_meanwhile_, {})) {
+    if (ports.empty()) continue;  // as in apply_fetched_ports()
     // One that contradicts itself has been reported and will be asked again.
     static_cast<void>(made->replace_node_ports(uuid, ports));
   }
-  if (in_doubt() && 2 * listed >= ports_before_loss_) {
+  if (in_doubt() && 2 * listed_ports >= ports_before_loss_) {
     ports_before_loss_ = 0;
     next_poll_ = began;
   }
@@ -106,9 +110,22 @@ void SyncLoop::apply_full_list() {
     made->set_ethernet_neighbours(neighbours_->read());
     next_neighbours_ = began + options_.poll_interval;
   }
+  if (auto checked = check_left_rules(*made); !checked) {
+    return list_failed(checked.error(), until_next);
+  }
+  if (held_back_) {
+    const bool confirmed = held_back_->lists >= kListsToBelieve;
+    log::warning("Ironic's list of {} nodes and {} ports is believed: {}",
+                 listed_nodes, listed_ports,
+                 force_served_ ? "by `pxegate sync --force`"
+                 : confirmed   ? "it was confirmed twice"
+                               : "it is long enough again");
+    held_back_.reset();
+  }
   inventory_ = std::make_shared<const Inventory>(*std::move(made));
   last_port_ = relist_.last_port();
-  listed_ports_ = listed;
+  listed_nodes_ = listed_nodes;
+  listed_ports_ = listed_ports;
   port_queue_.remove_covered();
   fetched_.clear();
   list_read_at_ = clock_.wall();
@@ -143,27 +160,61 @@ Result<> SyncLoop::check_list(const Inventory& list) const {
 }
 
 Result<> SyncLoop::check_length(const Inventory& list) {
+  const std::size_t nodes = list.nodes().size();
   const std::size_t ports = list.ports().size();
-  if (listed_ports_ < kManyPorts || 2 * ports >= listed_ports_) {
-    short_lists_ = 0;
-    return {};
-  }
-  if (++short_lists_ < kShortListsToBelieve) {
-    return fail(
-        fmt::format("Ironic listed {} ports, {} were known: held back until "
-                    "{} lists in a row say so (this is number {}; `pxegate "
-                    "sync` asks for the next one now)",
-                    ports, listed_ports_, kShortListsToBelieve, short_lists_),
-        ErrorCode::kUnavailable);
-  }
-  if (auto checked = check_loss(list); !checked) {
-    short_lists_ = 0;
+  if (auto checked = check_shrinking("nodes", nodes, listed_nodes_); !checked) {
     return checked;
   }
+  if (auto checked = check_shrinking("ports", ports, listed_ports_); !checked) {
+    return checked;
+  }
+  if (!is_short(nodes, listed_nodes_) && !is_short(ports, listed_ports_)) {
+    return {};
+  }
+  if (!force_served_) {
+    if (auto checked = check_loss(list); !checked) {
+      if (held_back_) held_back_->lists = 0;
+      return checked;
+    }
+  }
   ports_before_loss_ = std::max(ports_before_loss_, listed_ports_);
-  log::warning("Ironic listed {} ports, {} were known: believed after {} lists",
-               ports, listed_ports_, short_lists_);
   return {};
+}
+
+// What an earlier run left in force was right then. An Ironic that came back
+// with an empty database must not undo it because the controller was
+// restarted too.
+Result<> SyncLoop::check_left_rules(const Inventory& inventory) {
+  if (enforcer_.enforced_once() || !enforcer_.working()) return {};
+  const auto left = host_.installed();
+  if (!left) return {};  // nothing is, or the driver cannot tell
+  const std::size_t known = left->entries().size();
+  const std::size_t listed =
+      compute_policy(inventory, options_.policy).entries().size();
+  auto checked = check_shrinking("rules", listed, known);
+  if (checked && is_short(listed, known)) ports_before_loss_ = known;
+  return checked;
+}
+
+bool SyncLoop::is_short(std::size_t listed, std::size_t known) const {
+  if (options_.min_list_percent == 0) return false;
+  const bool empty = listed == 0 && known > 0;
+  return empty ||
+         (known >= kFew && listed * 100 < known * options_.min_list_percent);
+}
+
+Result<> SyncLoop::check_shrinking(std::string_view what, std::size_t listed,
+                                   std::size_t known) {
+  if (force_served_ || !is_short(listed, known)) return {};
+  HeldBackList held = held_back_.value_or(HeldBackList{});
+  if (!held_back_) held.since = clock_.wall();
+  held.what = what;
+  held.listed = listed;
+  held.known = known;
+  held.lists_to_believe = kListsToBelieve;
+  held_back_ = held;
+  if (++held_back_->lists >= kListsToBelieve) return {};
+  return fail(held_back_sentence(*held_back_), ErrorCode::kUnavailable);
 }
 
 // Asks for some of what is not listed any more in another way. Several servers
@@ -214,7 +265,8 @@ Result<SyncOutcome> SyncLoop::outcome_of(
   }
   return SyncOutcome{*enforced,
                      std::chrono::duration_cast<std::chrono::milliseconds>(
-                         clock_.now() - relist_.began())};
+                         clock_.now() - relist_.began()),
+                     force_served_};
 }
 
 void SyncLoop::read_new_ports() {
@@ -222,6 +274,7 @@ void SyncLoop::read_new_ports() {
       new_ports_.empty() ? last_port_ : new_ports_.back().uuid;
   auto page = ironic_.ports_page(marker);
   const Monotonic now = clock_.now();
+  new_ports_asked_ = now;
   if (!page) {
     const bool marker_gone =
         page.error().code() == ErrorCode::kNotFound && !marker.empty();

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The half of SyncLoop that tells how it is going.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 
@@ -43,8 +45,9 @@ SourceStatus SyncLoop::ironic_status() const {
 }
 
 Monotonic SyncLoop::stale_from() const {
-  const std::chrono::seconds patience =
-      std::max(3 * options_.poll_interval, std::chrono::seconds(10));
+  const std::chrono::milliseconds patience =
+      std::max<std::chrono::milliseconds>(3 * poll_every(),
+                                          std::chrono::seconds(10));
   Monotonic oldest = poll_health_.last_success().value_or(started_);
   if (inspector_) {
     oldest =
@@ -55,6 +58,29 @@ Monotonic SyncLoop::stale_from() const {
     if (health->failing()) oldest = std::min(oldest, *health->failing_since());
   }
   return oldest + patience;
+}
+
+std::string SyncLoop::why_polls() const {
+  const Monotonic now = clock_.now();
+  const auto every = poll_every();
+  if (poll_pause() > options_.poll_interval &&
+      every <= poll_pause() + std::chrono::milliseconds(1)) {
+    return fmt::format(
+        "a poll takes Ironic {:.1f} s",
+        std::chrono::duration<double>(std::min(poll_cost_, poll_cost_before_))
+            .count());
+  }
+  if (!broker_) return {};
+  if (!broker_->connected) return "notifications are lost";
+  if (!trust_.heard()) {
+    return "no notification has come yet: ironic.conf needs [DEFAULT] "
+           "notification_level = info";
+  }
+  if (trust_.distrusted(now)) {
+    return "a poll found what no notification told of: see that every "
+           "conductor sends them";
+  }
+  return synced() ? "notifications tell sooner" : "";
 }
 
 PolicyInForce SyncLoop::policy_in_force() const {
@@ -72,6 +98,8 @@ void SyncLoop::describe(ControllerStatus& status) const {
     status.notices.push_back("the policy's lease could not be renewed: " +
                              renewal_error_);
   }
+  status.held_back = held_back_;
+  status.narrowed_to = options_.narrowed_to;
   status.last_renewal = last_renewal_;
   status.synced = synced();
   status.last_full_sync = last_full_sync_;
@@ -81,6 +109,10 @@ void SyncLoop::describe(ControllerStatus& status) const {
       std::chrono::duration_cast<std::chrono::milliseconds>(list_cost_);
   status.full_sync_every = full_sync_every();
   status.poll_interval = options_.poll_interval;
+  status.polls_every = poll_every();
+  status.polls_every_why = why_polls();
+  status.broker = broker_;
+  status.broker_lost_since = broker_lost_since_;
   status.stale = clock_.now() >= stale_from();
 
   status.sources = {ironic_status()};

@@ -96,6 +96,46 @@ void put_sources(std::string& out, const Json& status) {
   }
 }
 
+void put_notifications(std::string& out, const Json& status) {
+  const Json& broker = at(status, {"notifications"});
+  if (!broker.is_object()) return;
+  const std::string where = text(broker, {"endpoint"});
+  const std::string error = text(broker, {"last_error"});
+  const std::uint64_t malformed = count(broker, {"malformed"});
+  if (flag(broker, {"connected"})) {
+    put(out, "notifications",
+        fmt::format("{}: connected {}, last message {}", where,
+                    ago(broker, {"connected_since_age"}),
+                    ago(broker, {"last_message_age"})));
+  } else {
+    put(out, "notifications",
+        fmt::format("{}: LOST since {}, polling every {}", where,
+                    ago(broker, {"lost_since_age"}),
+                    duration(status, {"sync", "polls_every"})));
+    if (!error.empty()) put(out, "", error);
+  }
+  if (flag(broker, {"exchange_missing"})) {
+    put(out, "",
+        "the exchange does not exist: Ironic has published nothing yet, or "
+        "publishes elsewhere");
+  }
+  if (malformed > 0) {
+    put(out, "",
+        fmt::format("{} of {} were not what Ironic sends", malformed,
+                    count_text(count(broker, {"received"}), "message")));
+  }
+}
+
+std::string narrowing(const Json& status) {
+  std::string all;
+  for (const Json& each : list(status, {"narrowed_to"})) {
+    if (!each.is_string()) continue;
+    if (!all.empty()) all += ", ";
+    all += each.get<std::string>();
+  }
+  return all;
+}
+
 std::string policy_summary(const Json& counts) {
   const std::string unknown = text(counts, {"unknown"});
   return fmt::format("{} allowed, {} denied; unknown machines are {}",
@@ -301,6 +341,12 @@ std::string status_view(const Json& status) {
     }
     if (first) out += "NOT HEALTHY\n";
   }
+  if (flag(status, {"healthy"})) {
+    for (const Json& each : list(status, {"degraded"})) {
+      if (!each.is_string()) continue;
+      out += "degraded: " + printable(each.get<std::string>()) + "\n";
+    }
+  }
   out += "\n";
   if (running) {
     put(out, "controller",
@@ -334,12 +380,25 @@ std::string status_view(const Json& status) {
                     ago(sync, {"last_full_sync_age"}),
                     duration(sync, {"full_sync_took"}),
                     duration(sync, {"full_sync_every"})));
+    const std::string why = text(sync, {"polls_every_why"});
+    // An older controller tells poll_interval only.
+    const bool told = number(sync, {"polls_every"}).has_value();
     put(out, "poll",
-        fmt::format("{}, due every {}", ago(sync, {"last_poll_age"}),
-                    duration(sync, {"poll_interval"})));
+        fmt::format("{}, due every {}{}{}", ago(sync, {"last_poll_age"}),
+                    duration(sync, {told ? "polls_every" : "poll_interval"}),
+                    why.empty() ? "" : ": ", why));
+    if (const Json& held = at(sync, {"held_back"}); held.is_object()) {
+      put(out, "held back",
+          fmt::format("{}: {}", ago(held, {"since_age"}),
+                      text(held, {"meaning"})));
+    }
     put(out, "last change", ago(sync, {"last_change_age"}));
   }
   put_sources(out, status);
+  put_notifications(out, status);
+  if (const std::string narrowed = narrowing(status); !narrowed.empty()) {
+    put(out, "narrowed to", narrowed);
+  }
   for (const Json& notice : list(status, {"driver", "notices"})) {
     if (notice.is_string()) put(out, "note", notice.get<std::string>());
   }

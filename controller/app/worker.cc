@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/app/worker.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <random>
 #include <utility>
@@ -14,11 +16,24 @@ namespace {
 // A sign of life at least this often, also when nothing is due.
 constexpr std::chrono::seconds kIdle{1};
 
+std::vector<std::string> narrowing(const Config::PxeFilter& filter) {
+  std::vector<std::string> by;
+  for (const auto& [option, value] :
+       {std::pair("conductor_group", &filter.conductor_group),
+        std::pair("shard", &filter.shard), std::pair("owner", &filter.owner),
+        std::pair("physical_network", &filter.physical_network)}) {
+    if (!value->empty()) by.push_back(fmt::format("{} = {}", option, *value));
+  }
+  return by;
+}
+
 SyncLoopOptions loop_options(const Config& config) {
   SyncLoopOptions options;
   options.policy = policy_options(config);
   options.sync_period = config.pxe_filter.sync_period;
   options.poll_interval = config.pxe_filter.poll_interval;
+  options.min_list_percent = config.pxe_filter.min_list_percent;
+  options.narrowed_to = narrowing(config.pxe_filter);
   options.ironic_endpoint = config.ironic.endpoint_override;
   options.inspector_endpoint = config.inspector.endpoint_override;
   return options;
@@ -28,7 +43,7 @@ SyncLoopOptions loop_options(const Config& config) {
 
 Result<std::unique_ptr<Worker>> Worker::make(
     const Config& config, FilterHost& host, const Clock& clock, Events events,
-    std::shared_ptr<const Inventory> adopted) {
+    std::shared_ptr<const Inventory> adopted, const ListenToBroker& listen) {
   std::unique_ptr<Worker> worker(new Worker(host, clock, std::move(events)));
   auto sources = Sources::make(config, clock, worker->stop_.get_token());
   if (!sources) return fail(sources.error());
@@ -45,6 +60,16 @@ Result<std::unique_ptr<Worker>> Worker::make(
       },
       worker->neighbours_.get());
   if (adopted) worker->loop_->adopt(std::move(adopted));
+  auto notifications = listen(config, clock, [worker = worker.get()] {
+    {
+      const std::lock_guard lock(worker->mutex_);
+      worker->notified_ = true;
+    }
+    worker->work_.notify_all();
+  });
+  if (!notifications) return fail(notifications.error());
+  worker->notifications_ = std::move(*notifications);
+  worker->notified_ = worker->notifications_ != nullptr;
   worker->publish();
   return worker;
 }
@@ -92,10 +117,12 @@ void Worker::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     heartbeat_ = clock_.now();
-    take_requests(lock);
+    const bool unlocked = take_requests(lock);
     const auto due = loop_->next_due();
     if (due > clock_.now()) {
-      work_.wait_until(lock, std::min(due, clock_.now() + kIdle));
+      // What came while it was unlocked does not notify again.
+      if (!unlocked)
+        work_.wait_until(lock, std::min(due, clock_.now() + kIdle));
       continue;
     }
     lock.unlock();
@@ -105,17 +132,26 @@ void Worker::run() {
   }
 }
 
-// Hands what callers asked for to the loop; it may answer at once.
-void Worker::take_requests(std::unique_lock<std::mutex>& lock) {
+// Hands what callers asked for to the loop; it may answer at once. False, and
+// never unlocked, where there was nothing.
+bool Worker::take_requests(std::unique_lock<std::mutex>& lock) {
   const auto requests = std::exchange(sync_requests_, {});
   const auto options = std::exchange(new_options_, std::nullopt);
   const bool driver_sync = std::exchange(driver_sync_requested_, false);
-  if (requests.empty() && !options && !driver_sync) return;
+  const bool notified = std::exchange(notified_, false);
+  if (requests.empty() && !options && !driver_sync && !notified) {
+    return false;
+  }
   lock.unlock();
+  if (notified) {
+    // In this order: what is lost with a connection is told with the next.
+    loop_->note_broker(notifications_->status());
+    loop_->take_hints(notifications_->take());
+  }
   if (options) loop_->reconfigure(*options);
   if (driver_sync) loop_->request_driver_sync();
   for (const auto& pending : requests) {
-    loop_->request_full_sync([this, pending](Result<SyncOutcome> outcome) {
+    auto answer = [this, pending](Result<SyncOutcome> outcome) {
       // What the outcome tells of must be visible to whoever waits for it.
       publish();
       {
@@ -123,10 +159,12 @@ void Worker::take_requests(std::unique_lock<std::mutex>& lock) {
         pending->result = std::move(outcome);
       }
       answered_.notify_all();
-    });
+    };
+    loop_->request_full_sync(std::move(answer), pending->force);
   }
   publish();
   lock.lock();
+  return true;
 }
 
 void Worker::publish() {
@@ -150,6 +188,7 @@ void Worker::describe(ControllerStatus& status) const {
   const std::lock_guard lock(mutex_);
   status = published_;
   status.stale = status.stale || clock_.now() >= stale_from_;
+  if (notifications_) status.broker = notifications_->status();
 }
 
 PolicyInForce Worker::policy() const {
@@ -167,12 +206,13 @@ Monotonic Worker::last_heartbeat() const {
   return heartbeat_;
 }
 
-Result<SyncOutcome> Worker::sync(std::chrono::milliseconds timeout) {
-  const auto pending = std::make_shared<Pending<SyncOutcome>>();
+Result<SyncOutcome> Worker::sync(const SyncRequest& request) {
+  const auto pending = std::make_shared<PendingSync>();
+  pending->force = request.force;
   std::unique_lock lock(mutex_);
   sync_requests_.push_back(pending);
   work_.notify_all();
-  answered_.wait_for(lock, timeout,
+  answered_.wait_for(lock, request.timeout,
                      [&] { return pending->result || stopping_; });
   if (pending->result) return *pending->result;
   if (stopping_) {

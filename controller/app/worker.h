@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "controller/app/broker_listener.h"
 #include "controller/app/engine_feed.h"
 #include "controller/app/neighbour_source.h"
 #include "controller/app/sources.h"
@@ -34,12 +35,14 @@ class Worker final : public EngineFeed {
   };
 
   // `host` is initialized by the caller. The references must outlive this.
+  // `listen` makes what brings hints.
   // `adopted` may be null: what another feed of the same sources enforced just
   // now (SyncLoop::adopt). An error where the sources cannot be used
   // (Sources::make).
   static Result<std::unique_ptr<Worker>> make(
       const Config& config, FilterHost& host, const Clock& clock, Events events,
-      std::shared_ptr<const Inventory> adopted = nullptr);
+      std::shared_ptr<const Inventory> adopted = nullptr,
+      const ListenToBroker& listen = listen_to_broker);
   ~Worker() override;
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -50,22 +53,22 @@ class Worker final : public EngineFeed {
   void reconfigure(const Config& config) override;
   void describe(ControllerStatus& status) const override;
   PolicyInForce policy() const override;
-  Result<SyncOutcome> sync(std::chrono::milliseconds timeout) override;
+  Result<SyncOutcome> sync(const SyncRequest& request) override;
   Result<> tear_down() override;
   bool synced() const override;
   Monotonic last_heartbeat() const override;
 
  private:
-  // Waits for one answer; shared with the loop, which may answer late.
-  template <typename T>
-  struct Pending {
-    std::optional<Result<T>> result;
+  // A sync that was asked for; shared with the loop, which may answer late.
+  struct PendingSync {
+    bool force = false;
+    std::optional<Result<SyncOutcome>> result;
   };
 
   Worker(FilterHost& host, const Clock& clock, Events events);
 
   void run();
-  void take_requests(std::unique_lock<std::mutex>& lock);
+  bool take_requests(std::unique_lock<std::mutex>& lock);
   void publish();
 
   FilterHost& host_;
@@ -81,8 +84,9 @@ class Worker final : public EngineFeed {
   std::condition_variable answered_;  // callers wait for the worker
   bool stopping_ = false;
   bool driver_sync_requested_ = false;
+  bool notified_ = false;  // notifications_ has something to say
   std::optional<SyncLoopOptions> new_options_;
-  std::vector<std::shared_ptr<Pending<SyncOutcome>>> sync_requests_;
+  std::vector<std::shared_ptr<PendingSync>> sync_requests_;
   bool tearing_down_ = false;
   // What callers see; replaced after each step.
   ControllerStatus published_;
@@ -91,6 +95,8 @@ class Worker final : public EngineFeed {
   Monotonic heartbeat_;
   bool told_synced_ = false;
 
+  // Null: no broker. Ends before what it wakes.
+  std::unique_ptr<Notifications> notifications_;
   std::thread thread_;
 };
 

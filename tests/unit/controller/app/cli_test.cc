@@ -407,6 +407,29 @@ TEST_F(CliTest, SyncTellsWhatItChanged) {
   EXPECT_EQ(parse_json(out_).value()["upserts"], 2);
 }
 
+TEST_F(CliTest, SyncCanBeForced) {
+  bool forced = false;
+  backend_.on_sync_ = [&](const SyncRequest& request) {
+    forced = request.force;
+    SyncOutcome outcome;
+    outcome.forced = request.force;
+    return outcome;
+  };
+  start_controller();
+  EXPECT_EQ(run({"sync"}), kExitSuccess);
+  EXPECT_FALSE(forced);
+  EXPECT_EQ(run({"sync", "--force"}), kExitSuccess);
+  EXPECT_TRUE(forced);
+}
+
+TEST_F(CliTest, AControllerThatDoesNotKnowForceIsToldOf) {
+  // An older version's answer says nothing of it.
+  backend_.on_sync_ = [](auto) { return SyncOutcome{}; };
+  start_controller();
+  EXPECT_EQ(run({"sync", "--force"}), kExitFailure);
+  EXPECT_THAT(err_, HasSubstr("older version and does not know --force"));
+}
+
 TEST_F(CliTest, SyncFailsWithItsReason) {
   EXPECT_EQ(run({"sync"}), kExitFailure);
   EXPECT_THAT(err_, StartsWith("pxegate: sync: no controller runs at "));

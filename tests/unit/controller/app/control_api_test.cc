@@ -267,10 +267,11 @@ TEST_F(ControlApiTest, ClientsOfAFilterThatCannotBeReadAreAnError) {
 }
 
 TEST_F(ControlApiTest, SyncWaitsForItsOutcome) {
-  milliseconds asked{};
-  backend_.on_sync_ = [&](milliseconds timeout) {
-    asked = timeout;
+  SyncRequest asked;
+  backend_.on_sync_ = [&](const SyncRequest& request) {
+    asked = request;
     SyncOutcome outcome;
+    outcome.forced = request.force;
     outcome.report.upserts = 5;
     outcome.report.repaired = {"eth1: the program was gone"};
     return outcome;
@@ -279,11 +280,33 @@ TEST_F(ControlApiTest, SyncWaitsForItsOutcome) {
   const auto body =
       ControlClient(socket()).post("/v1/sync?timeout=7", seconds(10));
   ASSERT_TRUE(body) << body.error().message();
-  EXPECT_EQ(asked, seconds(7));
+  EXPECT_EQ(asked.timeout, seconds(7));
+  EXPECT_FALSE(asked.force);
   EXPECT_EQ(*body,
-            "{\"took\":0.0,\"upserts\":5,\"removals\":0,"
+            "{\"took\":0.0,\"forced\":false,\"upserts\":5,\"removals\":0,"
             "\"unknown_changed\":false,"
             "\"repaired\":[\"eth1: the program was gone\"]}\n");
+}
+
+TEST_F(ControlApiTest, ASyncMayBeForced) {
+  bool forced = false;
+  backend_.on_sync_ = [&](const SyncRequest& request) {
+    forced = request.force;
+    SyncOutcome outcome;
+    outcome.forced = request.force;
+    return outcome;
+  };
+  start();
+  const auto body =
+      ControlClient(socket()).post("/v1/sync?force=1", seconds(10));
+  ASSERT_TRUE(body) << body.error().message();
+  EXPECT_TRUE(forced);
+  EXPECT_EQ(parse_json(*body).value()["forced"], true);
+  for (const std::string each : {"2", "-1", "yes", ""}) {
+    EXPECT_THAT(ask("POST", "/v1/sync?force=" + each),
+                StartsWith("HTTP/1.1 400 "))
+        << each;
+  }
 }
 
 TEST_F(ControlApiTest, SyncFailuresHaveTheirStatus) {
@@ -294,7 +317,7 @@ TEST_F(ControlApiTest, SyncFailuresHaveTheirStatus) {
   };
   start();
   for (const auto& [code, status] : cases) {
-    backend_.on_sync_ = [error = Error("no", code)](milliseconds) {
+    backend_.on_sync_ = [error = Error("no", code)](const SyncRequest&) {
       return Result<SyncOutcome>(fail(error));
     };
     EXPECT_THAT(ask("POST", "/v1/sync"), StartsWith("HTTP/1.1 " + status));
@@ -315,7 +338,7 @@ TEST_F(ControlApiTest, ASyncThatTakesTooLongIsAGatewayTimeout) {
     mutable std::atomic<int> calls_ = 0;
   };
   const AdvancingClock clock{};
-  backend_.on_sync_ = [](milliseconds) {
+  backend_.on_sync_ = [](const SyncRequest&) {
     return Result<SyncOutcome>(fail("slow", ErrorCode::kUnavailable));
   };
   ControlApi api(backend_, clock, {socket(), ""});
@@ -336,7 +359,7 @@ TEST_F(ControlApiTest, StatusIsAnsweredWhileSyncsWait) {
   std::promise<void> release;
   const std::shared_future<void> released = release.get_future().share();
   std::atomic<int> waiting = 0;
-  backend_.on_sync_ = [&](milliseconds) {
+  backend_.on_sync_ = [&](const SyncRequest&) {
     ++waiting;
     released.wait();
     return SyncOutcome{};

@@ -217,7 +217,7 @@ class FakeFeed final : public EngineFeed {
     if (synced_) policy.as_of = WallTime{};
     return policy;
   }
-  Result<SyncOutcome> sync(std::chrono::milliseconds) override {
+  Result<SyncOutcome> sync(const SyncRequest&) override {
     return SyncOutcome{};
   }
   Result<> tear_down() override {

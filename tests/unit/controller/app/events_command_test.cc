@@ -69,9 +69,7 @@ class Filter final : public ControlBackend {
     if (page) told_ = page->last;
     return page;
   }
-  Result<SyncOutcome> sync(std::chrono::milliseconds) override {
-    return fail("none");
-  }
+  Result<SyncOutcome> sync(const SyncRequest&) override { return fail("none"); }
   Result<> tear_down() override { return {}; }
 
  private:

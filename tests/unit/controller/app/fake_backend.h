@@ -66,6 +66,7 @@ class FakeBackend final : public ControlBackend {
     status_.full_sync_took = milliseconds(210);
     status_.full_sync_every = seconds(15);
     status_.poll_interval = seconds(2);
+    status_.polls_every = seconds(2);
     status_.sources = {
         {"ironic", "http://192.0.2.1:6385", wall - seconds(1), "", {}, 0}};
     status_.nodes = 3;
@@ -138,8 +139,8 @@ class FakeBackend final : public ControlBackend {
     if (events_error_) return fail(*events_error_);
     return events_.read(query);
   }
-  Result<SyncOutcome> sync(std::chrono::milliseconds timeout) override {
-    return on_sync_(timeout);
+  Result<SyncOutcome> sync(const SyncRequest& request) override {
+    return on_sync_(request);
   }
   Result<> tear_down() override { return on_tear_down_(); }
 
@@ -149,9 +150,10 @@ class FakeBackend final : public ControlBackend {
   std::optional<Error> observe_error_;
   EventLog events_{"run-1"};
   std::optional<Error> events_error_;
-  std::function<Result<SyncOutcome>(std::chrono::milliseconds)> on_sync_ =
-      [](auto) {
+  std::function<Result<SyncOutcome>(const SyncRequest&)> on_sync_ =
+      [](const SyncRequest& request) {
         SyncOutcome outcome;
+        outcome.forced = request.force;
         outcome.report.upserts = 2;
         outcome.report.removals = 1;
         outcome.took = std::chrono::milliseconds(420);

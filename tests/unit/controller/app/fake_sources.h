@@ -249,6 +249,7 @@ class EnforcingDriver final : public FilterDriver {
     return configured;
   }
   DriverStatus status() const override { return {}; }
+  Result<Policy> installed() const override { return filter_.policy; }
 
  private:
   Filter& filter_;

@@ -14,6 +14,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 const Instant kNow = now(FakeClock());
 
@@ -60,13 +61,15 @@ TEST(StatusJson, TellsAHealthyController) {
   EXPECT_EQ(
       status_json(backend.status(), Origin::kController, kNow).dump(),
       R"({"controller_running":true,"healthy":true,"problems":[],)"
+      R"("degraded":[],)"
       R"("version":"0.1.0","pid":4711,"started":"2026-11-21T17:00:00.000Z",)"
       R"("uptime":10800.0,"driver":{"name":"xdp","state":"initialized",)"
       R"("healthy":true,"busy":false,"error":null,"rules":3,"capacity":262144,)"
       R"("targets":[{"name":"eth1","active":true,"mode":"native",)"
       R"("detail":null}],"notices":[],"lease":null},)"
       R"("sync":{"synced":true,"stale":false,)"
-      R"("poll_interval":2.0,"full_sync_every":15.0,"full_sync_took":0.21,)"
+      R"("poll_interval":2.0,"polls_every":2.0,"polls_every_why":null,)"
+      R"("full_sync_every":15.0,"full_sync_took":0.21,"held_back":null,)"
       R"("last_full_sync":"2026-11-21T19:59:55.900Z",)"
       R"("last_full_sync_age":4.1,"last_poll":"2026-11-21T19:59:59.000Z",)"
       R"("last_poll_age":1.0,"last_change":"2026-11-21T19:48:00.000Z",)"
@@ -75,6 +78,7 @@ TEST(StatusJson, TellsAHealthyController) {
       R"("endpoint":"http://192.0.2.1:6385","consecutive_failures":0,)"
       R"("last_success":"2026-11-21T19:59:59.000Z","last_success_age":1.0,)"
       R"("last_error":null,"last_error_at":null,"last_error_age":null}],)"
+      R"("notifications":null,"narrowed_to":[],)"
       R"("inventory":{"nodes":3,"ports":3,"being_inspected":1},)"
       R"("policy":{"allowed":1,"denied":2,"unknown":"allow"},)"
       R"("drivers":[],"notices":[]})");
@@ -98,6 +102,69 @@ TEST(StatusJson, AWallClockThatWasSetDoesNotChangeTheUptime) {
   const Json json = status_json(backend.status(), Origin::kController, set);
   EXPECT_EQ(json["uptime"], 10800.0);
   EXPECT_EQ(json["started"], "2026-11-22T17:00:00.000Z");
+}
+
+BrokerStatus lost_broker() {
+  BrokerStatus broker;
+  broker.endpoint = "rabbit2:5672";
+  broker.last_message = kNow.wall - seconds(40);
+  broker.last_error = "connection reset by peer";
+  broker.last_error_at = kNow.wall - seconds(3);
+  broker.consecutive_failures = 4;
+  broker.received = 17;
+  broker.malformed = 1;
+  return broker;
+}
+
+TEST(StatusJson, ALostBrokerIsDegradedNotUnhealthy) {
+  FakeBackend backend;
+  backend.status_.broker = lost_broker();
+  backend.status_.broker_lost_since = kNow.wall - seconds(34);
+  const Json json = status_json(backend.status(), Origin::kController, kNow);
+  EXPECT_EQ(json["healthy"], true);
+  EXPECT_THAT(json["problems"], ElementsAre());
+  EXPECT_THAT(json["degraded"],
+              ElementsAre(Json("no notifications from rabbit2:5672 since 34 s: "
+                               "connection reset by peer; Ironic is polled "
+                               "every 2.0 s instead")));
+  EXPECT_EQ(json["notifications"].dump(),
+            R"({"endpoint":"rabbit2:5672","connected":false,)"
+            R"("exchange_missing":false,"connected_since":null,)"
+            R"("connected_since_age":null,)"
+            R"("last_message":"2026-11-21T19:59:20.000Z",)"
+            R"("last_message_age":40.0,)"
+            R"("lost_since":"2026-11-21T19:59:26.000Z","lost_since_age":34.0,)"
+            R"("consecutive_failures":4,)"
+            R"("last_error":"connection reset by peer",)"
+            R"("last_error_at":"2026-11-21T19:59:57.000Z",)"
+            R"("last_error_age":3.0,"received":17,"malformed":1})");
+}
+
+TEST(StatusJson, TellsOfAListThatIsHeldBack) {
+  FakeBackend backend;
+  backend.status_.held_back = {"ports", 3, 101, 2, 3, kNow.wall - seconds(20)};
+  backend.status_.narrowed_to = {"conductor_group = rack1"};
+  Json json = status_json(backend.status(), Origin::kController, kNow);
+  const std::string sentence =
+      "Ironic listed 3 ports, 101 were known: held back until 3 lists in a "
+      "row say so (this is number 2); if it is right, `pxegate sync --force` "
+      "believes it now, else see to Ironic's database, and to what its account "
+      "may read";
+  EXPECT_THAT(json["degraded"], ElementsAre(Json(sentence)));
+  EXPECT_EQ(json["sync"]["held_back"]["meaning"], sentence);
+  EXPECT_EQ(json["sync"]["held_back"]["since_age"], 20.0);
+  EXPECT_EQ(json["sync"]["held_back"]["known"], 101);
+  EXPECT_THAT(json["narrowed_to"],
+              ElementsAre(Json("conductor_group = rack1")));
+  // Where it makes the controller unhealthy, that is the reason to give.
+  backend.status_.synced = false;
+  backend.status_.held_back->what = "rules";
+  backend.status_.sources[0].consecutive_failures = 2;
+  json = status_json(backend.status(), Origin::kController, kNow);
+  EXPECT_THAT(json["problems"].dump(),
+              AllOf(HasSubstr("Ironic's list makes 3 rules, 101 are in force "
+                              "from before the start: held back"),
+                    Not(HasSubstr("credentials"))));
 }
 
 TEST(StatusJson, FromTheFilterAloneIsNeverHealthy) {

@@ -180,6 +180,9 @@ TEST_F(SyncLoopListsTest, AListThatLostMostPortsIsHeldBack) {
   EXPECT_THAT(status().sources[0].last_error,
               HasSubstr("Ironic listed 0 ports, 101 were known: held back "
                         "until 3 lists in a row say so (this is number 2"));
+  ASSERT_TRUE(status().held_back);
+  EXPECT_EQ(status().held_back->lists, 2);
+  EXPECT_EQ(status().held_back->known, 101U);
   ironic_.truth.ports = ports;
   run_for(16s);
   EXPECT_FALSE(status().stale);
@@ -243,9 +246,134 @@ TEST_F(SyncLoopListsTest, HalfOfThePortsOrAFewAreBelievedAtOnce) {
   ironic_.truth.ports.resize(9);
   run_for(15s);
   EXPECT_EQ(status().ports, 9U);
-  ironic_.truth.ports.clear();
+  ironic_.truth.ports.resize(1);
   run_for(15s);
+  EXPECT_EQ(status().ports, 1U);
+  EXPECT_FALSE(status().held_back);
+}
+
+TEST_F(SyncLoopListsTest, AnEmptyListIsHeldBackHoweverLittleWasKnown) {
+  settle();
+  const auto in_force = filter_.policy;
+  ironic_.truth.ports.clear();
+  run_for(31s);
+  EXPECT_EQ(filter_.policy, in_force);
+  ASSERT_TRUE(status().held_back);
+  EXPECT_EQ(status().held_back->what, "ports");
+  run_for(16s);
   EXPECT_EQ(status().ports, 0U);
+  EXPECT_FALSE(status().held_back);
+}
+
+TEST_F(SyncLoopListsTest, AListThatLostMostNodesIsHeldBackToo) {
+  make_dear(0ms);  // 100 nodes
+  settle();
+  ironic_.truth.nodes.resize(49);
+  run_for(31s);
+  ASSERT_TRUE(status().held_back);
+  EXPECT_EQ(status().held_back->what, "nodes");
+  EXPECT_EQ(status().held_back->listed, 49U);
+  EXPECT_EQ(status().nodes, 100U);
+  run_for(16s);
+  EXPECT_EQ(status().nodes, 49U);
+}
+
+TEST_F(SyncLoopListsTest, HowShortIsTooShortCanBeSet) {
+  options_.min_list_percent = 90;
+  start();
+  make_dear(0ms);
+  settle();
+  ironic_.truth.ports.resize(90);
+  run_for(16s);
+  EXPECT_TRUE(status().held_back);
+  options_.min_list_percent = 0;
+  loop_->reconfigure(options_);
+  ironic_.truth = {};
+  run_for(16s);
+  EXPECT_EQ(status().ports, 0U);
+  EXPECT_FALSE(status().held_back);
+}
+
+TEST_F(SyncLoopListsTest, AShortListIsBelievedByForce) {
+  make_dear(0ms);
+  settle();
+  ironic_.truth.nodes.resize(2);
+  ironic_.truth.ports.resize(3);
+  run_for(16s);
+  ASSERT_TRUE(status().held_back);
+  loop_->request_full_sync(
+      [this](Result<SyncOutcome> outcome) { answer_ = std::move(outcome); },
+      true);
+  settle();
+  ASSERT_TRUE(answer_ && *answer_);
+  EXPECT_TRUE((*answer_)->forced);
+  EXPECT_EQ(status().ports, 3U);
+  EXPECT_FALSE(status().held_back);
+  // That holds for this list, not for the next one.
+  ironic_.truth.ports.clear();
+  run_for(16s);
+  EXPECT_TRUE(status().held_back);
+  EXPECT_EQ(status().ports, 3U);
+}
+
+TEST_F(SyncLoopListsTest, ForceDoesNotReachTheListUnderWayForSomebodyElse) {
+  make_dear(100ms);
+  settle();
+  run_for(5s);
+  ironic_.truth.ports.resize(3);
+  request();
+  run_for(500ms);
+  bool done = false;
+  loop_->request_full_sync(
+      [&](const Result<SyncOutcome>& outcome) { done = outcome.has_value(); },
+      true);
+  while (!answer_) run_for(10ms);
+  EXPECT_FALSE(*answer_);
+  EXPECT_FALSE(done);
+  run_for(5s);
+  EXPECT_TRUE(done);
+  EXPECT_EQ(status().ports, 3U);
+}
+
+TEST_F(SyncLoopListsTest, ARestartBesideAnEmptyIronicChangesNothing) {
+  options_.policy.discovery = true;
+  start();
+  settle();
+  ASSERT_FALSE(allows(1));
+  const auto truth = std::exchange(ironic_.truth, {});
+  start();  // as after a restart: only the driver remembers
+  const auto before = syncs();
+  run_for(29s);
+  EXPECT_EQ(syncs(), before) << "nothing may be enforced";
+  EXPECT_FALSE(allows(1));
+  EXPECT_FALSE(status().synced);
+  ASSERT_TRUE(status().held_back);
+  EXPECT_EQ(status().held_back->what, "rules");
+  EXPECT_EQ(status().held_back->known, 3U);
+  ironic_.truth = truth;
+  run_for(16s);
+  EXPECT_TRUE(status().synced);
+  EXPECT_FALSE(allows(1));
+  EXPECT_FALSE(status().held_back);
+}
+
+TEST_F(SyncLoopListsTest, ARestartBelievesAnEmptyIronicThatWasConfirmedTwice) {
+  settle();
+  ironic_.truth = {};
+  start();
+  run_for(31s);
+  EXPECT_TRUE(status().synced);
+  EXPECT_EQ(status().ports, 0U);
+}
+
+TEST_F(SyncLoopListsTest, AnEmptyIronicClosesWhatIsOpenAtOnce) {
+  ironic_.truth.set_state("n1", "inspecting");
+  settle();
+  ASSERT_TRUE(allows(1));
+  ironic_.truth = {};
+  run_for(2s);
+  EXPECT_FALSE(allows(1));
+  EXPECT_EQ(filter_.policy.unknown(), Verdict::kDeny);
 }
 
 TEST_F(SyncLoopListsTest, ARequestIsOneOfTheListsThatConfirmAShortOne) {

@@ -12,6 +12,7 @@ namespace pxegate {
 namespace {
 
 using std::chrono::seconds;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -89,6 +90,70 @@ TEST(StatusView, SaysWhatIsWrongAndWhatToDo) {
             "ironic        http://192.0.2.1:6385: FAILING, 12 requests in a "
             "row; last answered 5 min ago\n"
             "              GET /v1/nodes: 401 Unauthorized\n");
+}
+
+TEST(StatusView, ShowsTheBroker) {
+  FakeBackend backend;
+  BrokerStatus& broker = backend.status_.broker.emplace();
+  broker.endpoint = "rabbit1:5672";
+  broker.connected = true;
+  broker.connected_since = kNow.wall - seconds(7200);
+  broker.last_message = kNow.wall - seconds(12);
+  backend.status_.polls_every = seconds(15);
+  backend.status_.polls_every_why = "notifications tell the news";
+  backend.status_.narrowed_to = {"conductor_group = rack1", "shard = s2"};
+  EXPECT_THAT(
+      status_view(status_of(backend)),
+      AllOf(HasSubstr("\npoll          1.0 s ago, due every 15 s: "
+                      "notifications tell the news\n"),
+            HasSubstr("\nnotifications rabbit1:5672: connected 2 h ago, last "
+                      "message 12 s ago\n"
+                      "narrowed to   conductor_group = rack1, shard = s2\n"),
+            Not(HasSubstr("degraded"))));
+  broker.exchange_missing = true;
+  broker.received = 9;
+  broker.malformed = 2;
+  EXPECT_THAT(status_view(status_of(backend)),
+              AllOf(HasSubstr("the exchange does not exist"),
+                    HasSubstr("2 of 9 messages were not what Ironic sends")));
+}
+
+TEST(StatusView, ALostBrokerIsSeenAtOnce) {
+  FakeBackend backend;
+  BrokerStatus& broker = backend.status_.broker.emplace();
+  broker.endpoint = "rabbit1:5672";
+  broker.last_error = "connection refused\x1b[2J";
+  backend.status_.broker_lost_since = kNow.wall - seconds(34);
+  const std::string view = status_view(status_of(backend));
+  EXPECT_THAT(view, StartsWith("healthy: 1 allowed, 2 denied; unknown machines "
+                               "are allowed\n"
+                               "degraded: no notifications from rabbit1:5672 "
+                               "since 34 s: connection refused\\x1b[2J; Ironic "
+                               "is polled every 2.0 s instead\n"));
+  EXPECT_THAT(view, HasSubstr("\nnotifications rabbit1:5672: LOST since 34 s "
+                              "ago, polling every 2.0 s\n"
+                              "              connection refused\\x1b[2J\n"));
+  EXPECT_TRUE(is_safe(view));
+}
+
+TEST(StatusView, ShowsAListThatIsHeldBack) {
+  FakeBackend backend;
+  backend.status_.held_back = {"ports", 0, 101, 1, 3, kNow.wall - seconds(20)};
+  EXPECT_THAT(status_view(status_of(backend)),
+              AllOf(HasSubstr("\ndegraded: Ironic listed 0 ports"),
+                    HasSubstr("\nheld back     20 s ago: Ironic listed 0 "
+                              "ports, 101 were known")));
+}
+
+TEST(StatusView, AnOlderControllerTellsLess) {
+  Json status = status_of(FakeBackend());
+  status.erase("degraded");
+  status.erase("notifications");
+  status.erase("narrowed_to");
+  for (const char* each : {"polls_every", "polls_every_why", "held_back"}) {
+    status["sync"].erase(each);
+  }
+  EXPECT_EQ(status_view(status), status_view(status_of(FakeBackend())));
 }
 
 TEST(StatusView, SaysFirstThatNoControllerRuns) {

@@ -2,13 +2,18 @@
 #include "controller/app/worker.h"
 
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <httplib.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <functional>
 #include <future>
+#include <mutex>
+#include <thread>
 
 #include "controller/base/fd.h"
 #include "tests/unit/controller/driver/fake_driver.h"
@@ -84,6 +89,190 @@ TEST_F(WorkerTest, ATeardownThatFailsMayBeTriedAgain) {
   script_.tear_down_error.reset();
   EXPECT_TRUE(torn_down_promptly());
   EXPECT_EQ(torn_down_, 1);
+}
+
+// What a test has to say, and when.
+struct Bus {
+  std::mutex mutex;
+  Hints hints;
+  BrokerStatus status;
+  std::function<void()> wake;
+  bool gone = false;
+};
+
+class FakeNotifications final : public Notifications {
+ public:
+  explicit FakeNotifications(Bus& bus) : bus_(bus) {}
+  ~FakeNotifications() override {
+    const std::lock_guard lock(bus_.mutex);
+    bus_.gone = true;
+  }
+  Hints take() override {
+    const std::lock_guard lock(bus_.mutex);
+    return std::exchange(bus_.hints, {});
+  }
+  BrokerStatus status() const override {
+    const std::lock_guard lock(bus_.mutex);
+    return bus_.status;
+  }
+
+ private:
+  Bus& bus_;
+};
+
+constexpr const char* kNode = "11111111-2222-3333-4444-555555555555";
+
+// A worker beside an Ironic that has one node, and a broker. Polls are so rare
+// that only hints find anything out.
+class WorkerWithBrokerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ironic_.Get(".*", [this](const httplib::Request& request,
+                             httplib::Response& response) {
+      answer(request, response);
+    });
+    const int port = ironic_.bind_to_any_port("127.0.0.1");
+    ASSERT_GT(port, 0);
+    server_ = std::thread([this] { ironic_.listen_after_bind(); });
+    // A stop() before that would be lost.
+    ASSERT_TRUE(eventually([this] { return ironic_.is_running(); }));
+    config_.pxe_filter.sync_period = 3600s;
+    config_.pxe_filter.poll_interval = 3600s;
+    config_.pxe_filter.open_provision_states = {"inspecting", "inspect wait"};
+    config_.pxe_filter.supported_inspect_interfaces = {"agent"};
+    config_.pxe_filter.shard = "s1";
+    config_.ironic.endpoint_override = fmt::format("http://127.0.0.1:{}", port);
+    bus_.status.endpoint = "rabbit1:5672";
+    ASSERT_TRUE(host_.initialize());
+  }
+  void TearDown() override {
+    worker_.reset();
+    ironic_.stop();
+    if (server_.joinable()) server_.join();
+  }
+
+  void start() {
+    auto worker = Worker::make(
+        config_, host_, clock_, {}, nullptr,
+        [this](const Config&, const Clock&, std::function<void()> wake)
+            -> Result<std::unique_ptr<Notifications>> {
+          bus_.wake = std::move(wake);
+          return std::make_unique<FakeNotifications>(bus_);
+        });
+    ASSERT_TRUE(worker) << worker.error().message();
+    worker_ = std::move(*worker);
+    worker_->start();
+  }
+
+  void answer(const httplib::Request& request, httplib::Response& response) {
+    const std::lock_guard lock(mutex_);
+    response.set_header("X-OpenStack-Ironic-API-Minimum-Version", "1.1");
+    response.set_header("X-OpenStack-Ironic-API-Maximum-Version", "1.78");
+    response.set_header("X-OpenStack-Ironic-API-Version", "1.53");
+    const std::string node = fmt::format(
+        R"({{"uuid":"{}","name":null,"provision_state":"{}",)"
+        R"("inspect_interface":"agent","driver_internal_info":{{}},)"
+        R"("conductor_group":"","owner":null,"shard":"s1"}})",
+        kNode, state_);
+    std::string body = "{}";
+    if (request.path == std::string("/v1/nodes/") + kNode) {
+      body = node;
+    } else if (request.path == "/v1/nodes") {
+      const bool polled = request.has_param("provision_state");
+      const bool in =
+          !polled || request.get_param_value("provision_state") == state_;
+      body = R"({"nodes":[)" + (in ? node : "") + "]}";
+    } else if (request.path == "/v1/ports") {
+      const bool all = !request.has_param("marker");
+      body = std::string(R"({"ports":[)") +
+             (all ? fmt::format(
+                        R"({{"uuid":"21111111-2222-3333-4444-555555555555",)"
+                        R"("node_uuid":"{}","address":"52:54:00:00:00:01",)"
+                        R"("extra":{{}},"local_link_connection":{{}},)"
+                        R"("physical_network":null}})",
+                        kNode)
+                  : "") +
+             "]}";
+    }
+    response.set_content(body, "application/json");
+  }
+
+  bool eventually(const std::function<bool()>& what) {
+    for (int i = 0; i < 3000 && !what(); ++i) std::this_thread::sleep_for(20ms);
+    return what();
+  }
+  ControllerStatus status() const {
+    ControllerStatus status;
+    worker_->describe(status);
+    return status;
+  }
+
+  httplib::Server ironic_;
+  std::thread server_;
+  std::mutex mutex_;
+  std::string state_ = "available";
+  Bus bus_;
+  Config config_;
+  SystemClock clock_;
+  FakeDriverScript script_;
+  FilterHost host_{std::make_unique<FakeDriver>(script_)};
+  std::unique_ptr<Worker> worker_;
+};
+
+TEST_F(WorkerWithBrokerTest, AHintWakesItAndItLooks) {
+  start();
+  ASSERT_TRUE(eventually([this] { return worker_->synced(); }))
+      << status().sources[0].last_error;
+  EXPECT_EQ(status().being_inspected, 0U);
+  {
+    const std::lock_guard lock(mutex_);
+    state_ = "inspecting";
+  }
+  {
+    const std::lock_guard lock(bus_.mutex);
+    bus_.status.connected = true;
+    bus_.status.last_message = clock_.wall();
+    Hint hint;
+    hint.node_uuid = kNode;
+    hint.provision_state = "inspecting";
+    bus_.hints.hints = {hint};
+  }
+  bus_.wake();
+  EXPECT_TRUE(eventually([this] { return status().being_inspected == 1; }));
+  EXPECT_EQ(status().narrowed_to, std::vector<std::string>{"shard = s1"});
+}
+
+TEST_F(WorkerWithBrokerTest, TheBrokersStateIsTold) {
+  start();
+  ASSERT_TRUE(eventually([this] { return worker_->synced(); }))
+      << status().sources[0].last_error;
+  ASSERT_TRUE(status().broker);
+  EXPECT_EQ(status().broker->endpoint, "rabbit1:5672");
+  EXPECT_TRUE(
+      eventually([this] { return status().broker_lost_since.has_value(); }));
+  {
+    const std::lock_guard lock(bus_.mutex);
+    bus_.status.connected = true;
+    bus_.status.received = 3;
+  }
+  bus_.wake();
+  EXPECT_TRUE(eventually([this] { return !status().broker_lost_since; }));
+  EXPECT_EQ(status().broker->received, 3U);
+}
+
+TEST_F(WorkerWithBrokerTest, NobodyWakesAWorkerThatIsGone) {
+  start();
+  EXPECT_FALSE(bus_.gone);
+  worker_.reset();
+  EXPECT_TRUE(bus_.gone);
+}
+
+TEST_F(WorkerWithBrokerTest, ABrokerThatCannotBeUsedIsAnError) {
+  config_.notifications.transport_url = Secret("nonsense");
+  const auto worker = Worker::make(config_, host_, clock_, {});
+  ASSERT_FALSE(worker);
+  EXPECT_THAT(worker.error().message(),
+              ::testing::StartsWith("[DEFAULT] transport_url: "));
 }
 
 }  // namespace
