@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -357,3 +358,25 @@ def test_it_runs_with_the_capabilities_it_asks_for(controller: Controller) -> No
     controller.wait_synced()
     controller.signal(signal.SIGTERM)
     assert controller.wait() == 0
+
+
+def test_a_crash_leaves_no_core_file(controller: Controller, tmp_path: Path) -> None:
+    """Passwords and tokens would be in it."""
+    unlimited = ["prlimit", "--core=unlimited"]
+
+    def how_it_dies(process: subprocess.Popen[bytes]) -> int:
+        process.send_signal(signal.SIGSEGV)
+        died = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        process.wait()
+        return died.si_code
+
+    other = subprocess.Popen([*unlimited, "sleep", "infinity"], cwd=tmp_path)
+    assert wait_for(lambda: comm_of(other.pid) == "sleep", PATIENCE)
+    assert how_it_dies(other) == os.CLD_DUMPED, "core files are switched off here"
+    controller.start(*unlimited, cwd=tmp_path)
+    controller.wait_synced()
+    assert how_it_dies(controller.process) == os.CLD_KILLED
+
+
+def comm_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip()
