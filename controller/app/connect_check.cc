@@ -69,8 +69,9 @@ BrokerCheck check_broker(Notifications& broker, std::mutex& mutex,
   if (status.exchange_missing) {
     check.remark =
         "the exchange does not exist yet: Ironic has published nothing. Set "
-        "[DEFAULT] notification_level = info in ironic.conf, and see that "
-        "[DEFAULT] control_exchange is the same here and there";
+        "[DEFAULT] notification_level = info and "
+        "[oslo_messaging_notifications] driver = messagingv2 in ironic.conf, "
+        "and see that [DEFAULT] control_exchange is the same here and there";
   } else if (!status.connected) {
     check.problem = fmt::format(
         "{}; expected the broker of Ironic's own [DEFAULT] transport_url. "

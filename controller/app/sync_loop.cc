@@ -359,8 +359,9 @@ void SyncLoop::poll_ironic() {
   if (trust_.review(now)) {
     log::warning(
         "a poll found what no notification told of: see that every conductor "
-        "of Ironic has [DEFAULT] notification_level = info and transport_url "
-        "set; Ironic is polled every {} s",
+        "of Ironic has [DEFAULT] notification_level = info and transport_url, "
+        "and [oslo_messaging_notifications] driver = messagingv2; Ironic is "
+        "polled every {} s",
         options_.poll_interval.count());
   }
   next_poll_ = std::max(poll_began_ + poll_every(), now);

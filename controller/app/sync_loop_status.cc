@@ -74,7 +74,8 @@ std::string SyncLoop::why_polls() const {
   if (!broker_->connected) return "notifications are lost";
   if (!trust_.heard()) {
     return "no notification has come yet: ironic.conf needs [DEFAULT] "
-           "notification_level = info";
+           "notification_level = info and [oslo_messaging_notifications] "
+           "driver = messagingv2";
   }
   if (trust_.distrusted(now)) {
     return "a poll found what no notification told of: see that every "

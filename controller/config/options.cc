@@ -80,7 +80,9 @@ constexpr std::array kDefaultOptions = {
                 "rabbit://USER:PASSWORD@HOST:5672/VHOST, an inspection that "
                 "begins is heard of at once, and not with the next poll. "
                 "Ironic sends nothing unless its own [DEFAULT] "
-                "notification_level is set to info. Unset or fake://: polling "
+                "notification_level is info and its "
+                "[oslo_messaging_notifications] driver messagingv2. Unset or "
+                "fake://: polling "
                 "alone.",
         .set = +[](Config& c,
                    Secret v) { c.notifications.transport_url = std::move(v); }},
