@@ -58,9 +58,19 @@ Result<> Relist::read_page_of(Result<Page<T>> page, Phase next) {
   return {};
 }
 
-Result<Inventory> Relist::take() {
+Result<> Relist::make() {
+  auto made = std::exchange(list_, Inventory::Builder()).finish();
+  phase_ = made ? Phase::kMade : Phase::kIdle;
+  if (!made) return fail(made.error());
+  made_ = *std::move(made);
+  return {};
+}
+
+Inventory Relist::take() {
   phase_ = Phase::kIdle;
-  return std::exchange(list_, Inventory::Builder()).finish();
+  Inventory made = *std::move(made_);
+  made_.reset();
+  return made;
 }
 
 }  // namespace pxegate

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "controller/base/clock.h"
@@ -17,7 +18,7 @@ namespace pxegate {
 // time. Nothing of it can be had before it is complete.
 class Relist {
  public:
-  enum class Phase { kIdle, kNodes, kPorts, kComplete };
+  enum class Phase { kIdle, kNodes, kPorts, kComplete, kMade };
 
   // Begins anew, whatever was under way. The list shares memory with `base`
   // (may be null), the one before.
@@ -30,13 +31,18 @@ class Relist {
   // the list was given up: then the phase is kIdle.
   Result<> read_page(IronicApi& ironic);
 
-  // The complete list, in kComplete only; kIdle afterwards. kInvalid where it
-  // contradicts itself.
-  Result<Inventory> take();
-  // How many ports were listed.
-  std::size_t ports() const { return list_.ports(); }
+  // Makes an inventory of the complete list, in kComplete only; kMade
+  // afterwards. kInvalid where it contradicts itself: then kIdle.
+  Result<> make();
+  // In kMade only; take() leaves kIdle.
+  const Inventory& made() const { return *made_; }
+  Inventory take();
 
   Phase phase() const { return phase_; }
+  // What is asked for from now on is newer than its nodes.
+  bool has_nodes() const {
+    return phase_ != Phase::kIdle && phase_ != Phase::kNodes;
+  }
   Monotonic began() const { return began_; }
   // The last port of the list, after which new ones turn up; empty while
   // there is none.
@@ -51,6 +57,7 @@ class Relist {
   std::string marker_;
   std::string last_port_;
   Inventory::Builder list_;
+  std::optional<Inventory> made_;
   int page_failures_ = 0;
   int restarts_ = 0;
 };

@@ -230,6 +230,7 @@ Monotonic SyncLoop::due(Work work) const {
     case Work::kInspector:
       return inspector_ ? next_inspector_ : kNever;
     case Work::kFullList:
+      if (relist_.phase() == Relist::Phase::kMade) return kAtOnce;
       if (relist_.phase() != Relist::Phase::kComplete) return next_list_;
       return list_confirmed_ ? kAtOnce : kNever;
     case Work::kNewPorts:
@@ -342,8 +343,7 @@ void SyncLoop::poll_ironic() {
   if (poll_.phase() == StatePoll::Phase::kIdle) {
     poll_.begin(options_.policy.open_provision_states);
     poll_began_ = clock_.now();
-    poll_confirms_list_ = relist_.phase() == Relist::Phase::kPorts ||
-                          relist_.phase() == Relist::Phase::kComplete;
+    poll_confirms_list_ = relist_.has_nodes();
   }
   if (poll_.phase() == StatePoll::Phase::kAsking) {
     if (const auto asked = poll_.ask(ironic_, open_); !asked) {
@@ -531,8 +531,7 @@ void SyncLoop::fetch_ports() {
     return;
   }
   port_queue_.remove(*uuid);
-  if (relist_.phase() == Relist::Phase::kPorts ||
-      relist_.phase() == Relist::Phase::kComplete) {
+  if (relist_.has_nodes()) {
     fetched_meanwhile_.insert_or_assign(*uuid, *ports);
   }
   if (fetched_.empty()) fetched_since_ = now;

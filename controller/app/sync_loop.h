@@ -195,9 +195,13 @@ class SyncLoop {
   Result<> check_left_rules(const Inventory& inventory);
   Result<> check_shrinking(std::string_view what, std::size_t listed,
                            std::size_t known);
-  Result<> check_loss(const Inventory& list);
+  bool is_short(const Inventory& list) const;
+  std::vector<std::string> nodes_to_ask(const Inventory& list);
+  void ask_for_lost_ports();
   bool in_doubt() const { return ports_before_loss_ > 0; }
   void leave_out_strangers(const Inventory& listed);
+  std::chrono::milliseconds until_next_list() const;
+  void check_full_list();
   void apply_full_list();
   void schedule_full_list();
   Result<SyncOutcome> outcome_of(const Result<SyncReport>& enforced) const;
@@ -272,6 +276,9 @@ class SyncLoop {
   // that the last list did not have counts only with the next one: with it,
   // others may come back whose ports are not known.
   std::size_t ports_before_loss_ = 0;
+  // Nodes that are asked for their ports before a list is believed in which
+  // they have none.
+  std::vector<std::string> lost_nodes_;
   PortsByNode fetched_meanwhile_;  // while the list of ports was read
   std::chrono::steady_clock::duration list_work_{};  // of the one under way
   std::chrono::steady_clock::duration list_cost_{};  // of the last one

@@ -20,13 +20,14 @@ constexpr int kListsToBelieve = 3;
 // Of fewer nodes or ports than this, some may go at once, but not all.
 constexpr std::size_t kFew = 10;
 // Nodes whose ports are gone from it are asked for theirs before that.
-constexpr int kLossesToAskFor = 3;
+constexpr std::size_t kLossesToAskFor = 3;
 
 }  // namespace
 
 void SyncLoop::read_full_list() {
   const Monotonic began = clock_.now();
-  if (relist_.phase() == Relist::Phase::kComplete) return apply_full_list();
+  if (relist_.phase() == Relist::Phase::kComplete) return check_full_list();
+  if (relist_.phase() == Relist::Phase::kMade) return ask_for_lost_ports();
   if (relist_.phase() == Relist::Phase::kIdle) {
     relist_.begin(began, inventory_);
     list_work_ = {};
@@ -69,48 +70,65 @@ void SyncLoop::list_failed(const Error& error, milliseconds rest) {
   }
 }
 
-void SyncLoop::apply_full_list() {
-  const Monotonic began = clock_.now();
-  const std::size_t listed_ports = relist_.ports();
-  // The next opinion is worth more when it is not of the same second.
-  const auto until_next =
-      std::chrono::ceil<milliseconds>(std::max<Monotonic::duration>(
-          relist_.began() + full_sync_every() - began, {}));
-  auto made = relist_.take();
-  if (!made) {
+// The next opinion is worth more when it is not of the same second.
+milliseconds SyncLoop::until_next_list() const {
+  return std::chrono::ceil<milliseconds>(std::max<Monotonic::duration>(
+      relist_.began() + full_sync_every() - clock_.now(), {}));
+}
+
+void SyncLoop::check_full_list() {
+  if (auto made = relist_.make(); !made) {
     return list_failed(made.error().within(
         fmt::format("GET {0}/v1/nodes and {0}/v1/ports: the list contradicts "
                     "itself",
                     options_.ironic_endpoint)));
   }
-  if (auto checked = check_list(*made); !checked) {
+  const auto until_next = until_next_list();
+  if (auto checked = check_list(relist_.made()); !checked) {
+    relist_.drop();
     return list_failed(checked.error());
   }
-  if (auto checked = check_length(*made); !checked) {
+  if (auto checked = check_length(relist_.made()); !checked) {
+    relist_.drop();
     return list_failed(checked.error(), until_next);
   }
-  const std::size_t listed_nodes = made->nodes().size();
+  lost_nodes_.clear();
+  if (is_short(relist_.made()) && !force_served_) {
+    lost_nodes_ = nodes_to_ask(relist_.made());
+  }
+  if (lost_nodes_.empty()) apply_full_list();
+}
+
+void SyncLoop::apply_full_list() {
+  const Monotonic began = clock_.now();
+  const auto until_next = until_next_list();
+  Inventory made = relist_.take();
+  const std::size_t listed_nodes = made.nodes().size();
+  const std::size_t listed_ports = made.ports().size();
+  if (is_short(made)) {
+    ports_before_loss_ = std::max(ports_before_loss_, listed_ports_);
+  }
   for (auto& [uuid, ports] : std::exchange(fetched_meanwhile_, {})) {
     if (ports.empty()) continue;  // as in apply_fetched_ports()
     // One that contradicts itself has been reported and will be asked again.
-    static_cast<void>(made->replace_node_ports(uuid, ports));
+    static_cast<void>(made.replace_node_ports(uuid, ports));
   }
   if (in_doubt() && 2 * listed_ports >= ports_before_loss_) {
     ports_before_loss_ = 0;
     next_poll_ = began;
   }
-  if (in_doubt()) leave_out_strangers(*made);
+  if (in_doubt()) leave_out_strangers(made);
   const auto& states = options_.policy.open_provision_states;
-  for (const Node& node : node_news(*made, open_, states)) {
-    made->upsert_node(node);
+  for (const Node& node : node_news(made, open_, states)) {
+    made.upsert_node(node);
   }
-  made->set_introspected(introspected_);
+  made.set_introspected(introspected_);
   if (neighbours_) {
     // Nothing may be enforced without them: they may be denied.
-    made->set_ethernet_neighbours(neighbours_->read());
+    made.set_ethernet_neighbours(neighbours_->read());
     next_neighbours_ = began + options_.poll_interval;
   }
-  if (auto checked = check_left_rules(*made); !checked) {
+  if (auto checked = check_left_rules(made); !checked) {
     return list_failed(checked.error(), until_next);
   }
   if (held_back_) {
@@ -122,7 +140,7 @@ void SyncLoop::apply_full_list() {
                                : "it is long enough again");
     held_back_.reset();
   }
-  inventory_ = std::make_shared<const Inventory>(*std::move(made));
+  inventory_ = std::make_shared<const Inventory>(std::move(made));
   last_port_ = relist_.last_port();
   listed_nodes_ = listed_nodes;
   listed_ports_ = listed_ports;
@@ -165,20 +183,7 @@ Result<> SyncLoop::check_length(const Inventory& list) {
   if (auto checked = check_shrinking("nodes", nodes, listed_nodes_); !checked) {
     return checked;
   }
-  if (auto checked = check_shrinking("ports", ports, listed_ports_); !checked) {
-    return checked;
-  }
-  if (!is_short(nodes, listed_nodes_) && !is_short(ports, listed_ports_)) {
-    return {};
-  }
-  if (!force_served_) {
-    if (auto checked = check_loss(list); !checked) {
-      if (held_back_) held_back_->lists = 0;
-      return checked;
-    }
-  }
-  ports_before_loss_ = std::max(ports_before_loss_, listed_ports_);
-  return {};
+  return check_shrinking("ports", ports, listed_ports_);
 }
 
 // What an earlier run left in force was right then. An Ironic that came back
@@ -203,6 +208,11 @@ bool SyncLoop::is_short(std::size_t listed, std::size_t known) const {
          (known >= kFew && listed * 100 < known * options_.min_list_percent);
 }
 
+bool SyncLoop::is_short(const Inventory& list) const {
+  return is_short(list.nodes().size(), listed_nodes_) ||
+         is_short(list.ports().size(), listed_ports_);
+}
+
 Result<> SyncLoop::check_shrinking(std::string_view what, std::size_t listed,
                                    std::size_t known) {
   if (force_served_ || !is_short(listed, known)) return {};
@@ -217,27 +227,54 @@ Result<> SyncLoop::check_shrinking(std::string_view what, std::size_t listed,
   return fail(held_back_sentence(*held_back_), ErrorCode::kUnavailable);
 }
 
-// Asks for some of what is not listed any more in another way. Several servers
-// behind one address, one of which has lost its database, would be found out.
-Result<> SyncLoop::check_loss(const Inventory& list) {
-  std::vector<Identifier> lost;  // inventory_'s
+// Some of those whose ports are not listed any more.
+std::vector<std::string> SyncLoop::nodes_to_ask(const Inventory& list) {
+  std::vector<Identifier> lost;
   for (const PortView port : inventory_->ports()) {
     if (list.ports_of_node(port.node_uuid).empty()) {
       lost.push_back(port.node_uuid);
     }
   }
-  for (int i = 0; i < kLossesToAskFor && !lost.empty(); ++i) {
-    const std::string uuid = lost[random_() % lost.size()].to_string();
-    const auto ports = ironic_.ports_of_node(uuid);
-    if (!ports) return fail(ports.error());
-    if (ports->empty()) continue;
-    return fail(fmt::format("Ironic listed {} ports, {} were known, and it "
-                            "has, when asked for them, ports of node {} that "
-                            "are not in its list: not believed",
-                            list.ports().size(), listed_ports_, uuid),
-                ErrorCode::kUnavailable);
+  std::ranges::sort(lost);
+  const auto twice = std::ranges::unique(lost);
+  lost.erase(twice.begin(), twice.end());
+  std::vector<std::string> chosen;
+  while (chosen.size() < kLossesToAskFor && !lost.empty()) {
+    std::swap(lost[random_() % lost.size()], lost.back());
+    chosen.push_back(lost.back().to_string());
+    lost.pop_back();
   }
-  return {};
+  return chosen;
+}
+
+// Asks for what is not listed any more in another way, one node at a time.
+// Several servers behind one address, one of which has lost its database, would
+// be found out.
+void SyncLoop::ask_for_lost_ports() {
+  const Monotonic began = clock_.now();
+  const std::string uuid = lost_nodes_.back();
+  lost_nodes_.pop_back();
+  const auto ports = ironic_.ports_of_node(uuid);
+  if (ports && ports->empty()) {
+    list_work_ += clock_.now() - began;
+    if (lost_nodes_.empty()) apply_full_list();
+    return;
+  }
+  const auto until_next = until_next_list();
+  const std::size_t listed = relist_.made().ports().size();
+  relist_.drop();
+  if (!ports) {
+    // The list is as good as it was, only not asked about.
+    if (held_back_) held_back_->lists = kListsToBelieve - 1;
+    return list_failed(ports.error(), rest_after(began));
+  }
+  if (held_back_) held_back_->lists = 0;
+  list_failed(Error(fmt::format("Ironic listed {} ports, {} were known, and it "
+                                "has, when asked for them, ports of node {} "
+                                "that are not in its list: not believed",
+                                listed, listed_ports_, uuid),
+                    ErrorCode::kUnavailable),
+              until_next);
 }
 
 void SyncLoop::leave_out_strangers(const Inventory& listed) {

@@ -487,7 +487,6 @@ std::optional<PortView> Inventory::Builder::listed(
 }
 
 void Inventory::Builder::add(const Port& port) {
-  ++listed_ports_;
   const PortView fresh = view_of(port);
   if (port_error_) return;
   std::vector<HardwareAddress> addresses = {fresh.address};
@@ -522,7 +521,6 @@ void Inventory::Builder::clear_ports() {
   other_.ports_ = {};
   other_.by_guid_ = {};
   other_.by_node_ = {};
-  listed_ports_ = 0;
   port_error_.reset();
 }
 

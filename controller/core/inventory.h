@@ -318,8 +318,6 @@ class Inventory::Builder {
   // That half of the listing begins again.
   void clear_nodes();
   void clear_ports();
-  // Of which there were so many.
-  std::size_t ports() const { return listed_ports_; }
 
   // What was added and nothing else; introspected() and ethernet_neighbours()
   // are empty. kInvalid as make() says.
@@ -351,7 +349,6 @@ class Inventory::Builder {
   Seen<NodeTable> seen_nodes_;
   Seen<PortTable> seen_ports_;
   Inventory other_;  // than in base_
-  std::size_t listed_ports_ = 0;
   std::optional<Error> node_error_;
   std::optional<Error> port_error_;
 };

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+#include <string>
+
 #include "tests/unit/controller/app/sync_loop_fixture.h"
 
 namespace pxegate {
@@ -231,6 +234,87 @@ TEST_F(SyncLoopListsTest, APortThatIsThereWhenAskedForIsNotLost) {
   EXPECT_EQ(filter_.policy, in_force);
   EXPECT_TRUE(status().stale);
   EXPECT_THAT(status().sources[0].last_error, HasSubstr("held back"));
+}
+
+TEST_F(SyncLoopListsTest, PollsKeepTheirTurnWhileLostPortsAreAskedFor) {
+  make_dear(0ms);
+  settle();
+  ironic_.truth.ports.clear();
+  ironic_.node_ports_cost = 1500ms;
+  run_for(60s);
+  EXPECT_EQ(status().ports, 0U);
+  EXPECT_EQ(ironic_.count("of "), 3);
+  std::optional<Monotonic> last;
+  for (const auto& call : ironic_.calls) {
+    if (call.what != "state inspecting") continue;
+    if (last) {
+      EXPECT_LE(call.at - *last, 2s + 1500ms);
+    }
+    last = call.at;
+  }
+}
+
+TEST_F(SyncLoopListsTest, ThreeNodesAreAskedForTheirLostPorts) {
+  make_dear(0ms);
+  settle();
+  ironic_.truth.ports.clear();
+  run_for(46s);
+  ASSERT_EQ(status().ports, 0U);
+  std::set<std::string> asked;
+  for (const auto& call : ironic_.calls) {
+    if (call.what.starts_with("of ")) asked.insert(call.what);
+  }
+  EXPECT_EQ(asked.size(), 3U) << "and each of them once";
+}
+
+TEST_F(SyncLoopListsTest, WhatIsNewWhileLostPortsAreAskedForIsKept) {
+  make_dear(0ms);
+  settle();
+  ironic_.truth.ports.clear();
+  bool once = false;
+  ironic_.before_call = [&](const std::string& call) -> std::optional<Error> {
+    if (!call.starts_with("of ") || std::exchange(once, true)) return {};
+    ironic_.node_ports_cost = 3s;  // a poll is due
+    ironic_.truth.set_state("m7", "inspecting");
+    ironic_.truth.ports = {make_port("p9", "m7", mac(9))};
+    return std::nullopt;
+  };
+  run_for(60s);
+  ASSERT_TRUE(once);
+  EXPECT_TRUE(allows(9));
+}
+
+TEST_F(SyncLoopListsTest, AListThatCannotBeAskedAboutIsTriedAgain) {
+  make_dear(0ms);
+  settle();
+  const auto in_force = filter_.policy;
+  ironic_.truth.ports.clear();
+  fail_calls("of ");
+  run_for(300s);
+  EXPECT_EQ(filter_.policy, in_force);
+  EXPECT_THAT(status().sources[0].last_error, HasSubstr("503"));
+  heal_calls();
+  run_for(46s);
+  EXPECT_EQ(status().ports, 0U) << "by the next list";
+}
+
+TEST_F(SyncLoopListsTest, ARequestDoesNotGoByAListThatIsAskedAbout) {
+  make_dear(0ms);
+  settle();
+  const auto ports = std::exchange(ironic_.truth.ports, {});
+  bool once = false;
+  ironic_.before_call = [&](const std::string& call) -> std::optional<Error> {
+    if (!call.starts_with("of ") || std::exchange(once, true)) return {};
+    ironic_.truth.ports = ports;
+    ironic_.truth.ports.resize(90);
+    return std::nullopt;
+  };
+  while (!once) run_for(1s);
+  ironic_.before_call = nullptr;
+  request();
+  settle();
+  ASSERT_TRUE(answer_ && *answer_);
+  EXPECT_EQ(status().ports, 90U);
 }
 
 TEST_F(SyncLoopListsTest, HalfOfThePortsOrAFewAreBelievedAtOnce) {
