@@ -37,10 +37,7 @@ struct SyncLoopOptions {
   // A full list with less than this much, in percent, of the nodes or ports
   // of the one before is held back, and so is an empty one. 0: none is.
   unsigned min_list_percent = 50;
-  // For the status only.
-  std::vector<std::string> narrowed_to;
-  std::string ironic_endpoint;
-  std::string inspector_endpoint;
+  std::vector<std::string> narrowed_to;  // for the status only
 };
 
 // Decides when to ask Ironic (and ironic-inspector) what, and when to have

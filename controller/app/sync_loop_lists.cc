@@ -81,7 +81,7 @@ void SyncLoop::check_full_list() {
     return list_failed(made.error().within(
         fmt::format("GET {0}/v1/nodes and {0}/v1/ports: the list contradicts "
                     "itself",
-                    options_.ironic_endpoint)));
+                    ironic_.endpoint())));
   }
   const auto until_next = until_next_list();
   if (auto checked = check_list(relist_.made()); !checked) {
@@ -173,7 +173,7 @@ Result<> SyncLoop::check_list(const Inventory& list) const {
   if (missing == open_throughout_.end()) return {};
   return fail(fmt::format("GET {}/v1/nodes: the list lacks node {}, which is "
                           "in an open state",
-                          options_.ironic_endpoint, *missing),
+                          ironic_.endpoint(), *missing),
               ErrorCode::kInvalid);
 }
 

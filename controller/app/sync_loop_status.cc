@@ -40,7 +40,7 @@ SourceStatus SyncLoop::ironic_status() const {
     failing = failing || health->failing();
   }
   merged.name = "ironic";
-  merged.endpoint = options_.ironic_endpoint;
+  merged.endpoint = ironic_.endpoint();
   return merged;
 }
 
@@ -120,7 +120,7 @@ void SyncLoop::describe(ControllerStatus& status) const {
   if (inspector_) {
     status.sources.push_back(status_of(inspector_health_));
     status.sources.back().name = "inspector";
-    status.sources.back().endpoint = options_.inspector_endpoint;
+    status.sources.back().endpoint = inspector_->endpoint();
   }
   const PolicyInForce& in_force = enforcer_.in_force();
   status.nodes = in_force.inventory->nodes().size();

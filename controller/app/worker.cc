@@ -34,8 +34,6 @@ SyncLoopOptions loop_options(const Config& config) {
   options.poll_interval = config.pxe_filter.poll_interval;
   options.min_list_percent = config.pxe_filter.min_list_percent;
   options.narrowed_to = narrowing(config.pxe_filter);
-  options.ironic_endpoint = config.ironic.endpoint_override;
-  options.inspector_endpoint = config.inspector.endpoint_override;
   return options;
 }
 

@@ -41,6 +41,7 @@ class InspectorClient final : public InspectorApi {
 
   using Uuids = std::set<std::string, std::less<>>;
   Result<Uuids> unfinished() override;
+  std::string endpoint() const override { return service_.last_endpoint(); }
 
   // As IronicClient::login().
   Result<Login> login();

@@ -50,6 +50,9 @@ class IronicApi {
 
   // All ports of one node; empty where the node has none or is gone.
   virtual Result<std::vector<Port>> ports_of_node(std::string_view uuid) = 0;
+
+  // Where it asks, without /v1; empty before a catalogue has told.
+  virtual std::string endpoint() const = 0;
 };
 
 // The question that the sync loop asks of ironic-inspector.
@@ -60,6 +63,9 @@ class InspectorApi {
   // UUIDs of the nodes whose introspection is not finished
   // (GET /v1/introspection, all pages).
   virtual Result<std::set<std::string, std::less<>>> unfinished() = 0;
+
+  // As IronicApi::endpoint().
+  virtual std::string endpoint() const = 0;
 };
 
 }  // namespace pxegate

@@ -96,6 +96,7 @@ class IronicClient final : public IronicApi {
   Result<Page<Node>> nodes_page(std::string_view marker) override;
   Result<Page<Port>> ports_page(std::string_view marker) override;
   Result<std::vector<Port>> ports_of_node(std::string_view uuid) override;
+  std::string endpoint() const override { return service_.last_endpoint(); }
 
   // Logs in and asks Ironic for next to nothing. A list that would not be
   // complete is no error here.

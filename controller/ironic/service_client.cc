@@ -122,6 +122,7 @@ ServiceClient::ServiceClient(ServiceTraits traits, std::string base,
                              Authenticator& authenticator, const Clock& clock)
     : traits_(std::move(traits)),
       override_(std::move(base)),
+      last_endpoint_(override_),
       transport_(&transport),
       authenticator_(&authenticator),
       clock_(&clock) {}
@@ -286,6 +287,7 @@ Result<ServiceClient::Answer> ServiceClient::get(std::string_view path,
     if (!base) {
       return fail(base.error().within(request.method + " " + target));
     }
+    last_endpoint_ = *base;
     request.url = *base + target;
     Answer answer{.request = request.method + " " + request.url, .body = {}};
     const auto failed = [&answer](const Error& error) {

@@ -82,6 +82,9 @@ class ServiceClient {
 
   // Without /v1. May log in.
   Result<std::string> endpoint();
+  // The same for the latest request, where endpoint_override is not set; empty
+  // before the first.
+  const std::string& last_endpoint() const { return last_endpoint_; }
   // Whether its latest answer says that the service has that version.
   bool offers(ApiVersion version) const {
     return offered_ && offered_->highest >= version;
@@ -113,6 +116,7 @@ class ServiceClient {
 
   ServiceTraits traits_;
   std::string override_;  // without "/v1" and without trailing '/'
+  std::string last_endpoint_;
   HttpTransport* transport_;
   Authenticator* authenticator_;
   const Clock* clock_;

@@ -126,6 +126,7 @@ class FakeIronic final : public IronicApi {
     }
     return found;
   }
+  std::string endpoint() const override { return "http://ironic"; }
 
   // How often a call that starts so was made.
   long count(std::string_view start) const {
@@ -176,6 +177,7 @@ class FakeInspector final : public InspectorApi {
     if (error) return fail(*error);
     return uuids;
   }
+  std::string endpoint() const override { return "http://inspector"; }
 
   std::set<std::string, std::less<>> uuids;
   std::optional<Error> error;

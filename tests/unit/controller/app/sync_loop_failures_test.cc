@@ -45,6 +45,7 @@ TEST_F(SyncLoopFailuresTest, WhileIronicFailsThePolicyStaysAndGetsStale) {
   EXPECT_TRUE(now.synced);
   EXPECT_EQ(now.last_poll, as_of);
   EXPECT_EQ(now.sources[0].last_error, "503 Service Unavailable");
+  EXPECT_EQ(now.sources[0].endpoint, "http://ironic");
   EXPECT_GT(now.sources[0].consecutive_failures, 60U);
 
   heal_calls();

@@ -124,9 +124,11 @@ TEST_F(ServiceClientTest, WithoutAnEndpointTheCatalogueIsAsked) {
   auth_.catalogue = "http://one:6385/v1/";
   auto client = make("");
   ASSERT_TRUE(client) << client.error().message();
+  EXPECT_EQ(client->last_endpoint(), "");
   transport_.push(200, "{}");
   ASSERT_TRUE(client->get("/v1/nodes", {}));
   EXPECT_EQ(transport_.requests.back().url, "http://one:6385/v1/nodes");
+  EXPECT_EQ(client->last_endpoint(), "http://one:6385");
   // With a token comes another catalogue.
   auth_.renewals = 1;
   auth_.next_catalogue = "https://two/baremetal";
@@ -134,6 +136,7 @@ TEST_F(ServiceClientTest, WithoutAnEndpointTheCatalogueIsAsked) {
   transport_.push(200, "{}");
   ASSERT_TRUE(client->get("/v1/nodes", {}));
   EXPECT_EQ(transport_.requests.back().url, "https://two/baremetal/v1/nodes");
+  EXPECT_EQ(client->last_endpoint(), "https://two/baremetal");
   // endpoint_override wins.
   transport_.push(200, "{}");
   ASSERT_TRUE(make("http://mine")->get("/v1/nodes", {}));
