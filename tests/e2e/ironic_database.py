@@ -8,6 +8,7 @@ it wrote itself.
 from __future__ import annotations
 
 import sqlite3
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -49,9 +50,19 @@ class Change(NamedTuple):
 
 def read_without_locks(database: Path) -> None:
     """Lets it be read while others write (WAL); also holds for those that use it now."""
-    with closing(sqlite3.connect(database, timeout=30)) as connection:
-        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        assert mode == "wal", mode
+    until = time.monotonic() + 30
+    with closing(sqlite3.connect(database)) as connection:
+        while True:
+            # Of all statements this one does not wait while the database is locked.
+            try:
+                mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+            except sqlite3.OperationalError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+                continue
+            assert mode == "wal", mode
+            return
 
 
 def keep_log(database: Path) -> None:
