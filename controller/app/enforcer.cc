@@ -54,12 +54,16 @@ void Enforcer::enforce_again() {
   }
 }
 
-void Enforcer::retry() {
+bool Enforcer::retry() {
   if (auto ready = host_.initialize(); !ready) {
     driver_failed(ready.error());
-    return;
+    return false;
   }
   retry_at_ = Monotonic::max();
+  return true;
+}
+
+void Enforcer::resume() {
   if (wanted_) {
     static_cast<void>(sync());
   } else {

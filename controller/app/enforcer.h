@@ -43,8 +43,14 @@ class Enforcer {
   // When a driver that failed is to be tried again; Monotonic::max() while
   // it works.
   Monotonic due() const { return retry_at_; }
-  void retry();
+  // In two halves, so that what a driver has installed can be looked at in
+  // between: the first one initializes it, and says whether that worked; the
+  // second one enforces what has to be.
+  bool retry();
+  void resume();
   void retry_now();
+  // There is nothing to enforce any more. Before enforced_once() only.
+  void forget() { wanted_.reset(); }
 
   const SourceHealth& health() const { return health_; }
   // End of the latest sync that succeeded.

@@ -85,8 +85,7 @@ void SyncLoop::adopt(std::shared_ptr<const Inventory> inventory) {
       open_.emplace(node.uuid.to_string(), node.node());
     }
   }
-  listed_nodes_ = inventory_->nodes().size();
-  listed_ports_ = inventory_->ports().size();
+  listed_ = {inventory_->nodes().size(), inventory_->ports().size()};
   adopted_ = true;
   recompute_ = true;
 }
@@ -307,7 +306,7 @@ void SyncLoop::step() {
 void SyncLoop::run(Work work) {
   switch (work) {
     case Work::kRetryDriver:
-      return enforcer_.retry();
+      return retry_driver();
     case Work::kEnforce:
       if (std::exchange(recompute_, false) && can_enforce()) {
         static_cast<void>(enforce(Enforcer::When::kPolicyChanged));
@@ -381,6 +380,7 @@ void SyncLoop::apply_poll(Inventory::NodesByUuid found) {
     const auto strangers = std::erase_if(found, [this](const auto& item) {
       return !inventory_->has_node(Identifier(item.first));
     });
+    if (strangers > 0) strangers_wait_ = true;
     if (strangers > 0 && !list_health_.failing()) {
       next_list_ = std::min(next_list_, now);
     }
@@ -433,6 +433,7 @@ void SyncLoop::apply_node(const std::string& uuid,
                           const std::optional<Node>& node) {
   const bool stranger = !inventory_->find_node(uuid);
   if (in_doubt() && stranger) {
+    if (node && is_open_state(node->provision_state)) strangers_wait_ = true;
     if (node && !list_health_.failing()) {
       next_list_ = std::min(next_list_, clock_.now());
     }
@@ -611,7 +612,16 @@ void SyncLoop::request_full_sync(Answer answer, bool force) {
 
 void SyncLoop::answer_served(const Result<SyncOutcome>& outcome) {
   const auto served = std::exchange(served_, {});
-  for (const Answer& answer : served) answer(outcome);
+  if (outcome || !force_served_) {
+    for (const Answer& answer : served) answer(outcome);
+    return;
+  }
+  // Who asked is told that it failed: a later list must not be believed behind
+  // his back.
+  force_served_ = false;
+  const Error error = outcome.error().within(
+      "no list was believed by --force, which has to be asked for again");
+  for (const Answer& answer : served) answer(fail(error));
 }
 
 void SyncLoop::reconfigure(SyncLoopOptions options) {

@@ -106,7 +106,8 @@ class SyncLoop {
   // Lists everything now, whatever backoff says, and enforces it. `answer`
   // (may be empty) is called once, from a later step(): with the outcome, or
   // with the first failure, after which the loop goes on trying by itself.
-  // `force`: that list is believed however short it is.
+  // `force`: that list is believed however short it is. That ends with the
+  // answer: where it is a failure, nothing that comes later is believed by it.
   void request_full_sync(Answer answer, bool force = false);
 
   // What the message bus suggests, and how the bus is doing. Cheap: nobody is
@@ -186,20 +187,30 @@ class SyncLoop {
   void confirm_list();
   void list_failed(const Error& error, std::chrono::milliseconds rest = {});
   Result<> check_list(const Inventory& list) const;
+  struct Length {
+    std::size_t nodes = 0;
+    std::size_t ports = 0;
+  };
+  struct Shortage {
+    std::string_view what;  // as HeldBackList has it
+    std::size_t listed = 0;
+    std::size_t known = 0;
+  };
+  static bool about_as_long(const Length& a, const Length& b);
   bool is_short(std::size_t listed, std::size_t known) const;
+  std::optional<Shortage> shortage(const Length& list) const;
   // kUnavailable where the list is to be held back.
-  Result<> check_length(const Inventory& list);
-  Result<> check_left_rules(const Inventory& inventory);
-  Result<> check_shrinking(std::string_view what, std::size_t listed,
-                           std::size_t known);
-  bool is_short(const Inventory& list) const;
+  Result<> check_left_rules(const Inventory& inventory, const Length& list);
+  Result<> hold_back(const Shortage& shortage, const Length& list);
+  void note_believed_loss(const Length& list);
   std::vector<std::string> nodes_to_ask(const Inventory& list);
   void ask_for_lost_ports();
-  bool in_doubt() const { return ports_before_loss_ > 0; }
+  bool in_doubt() const;
   void leave_out_strangers(const Inventory& listed);
   std::chrono::milliseconds until_next_list() const;
   void check_full_list();
   void apply_full_list();
+  void retry_driver();
   void schedule_full_list();
   Result<SyncOutcome> outcome_of(const Result<SyncReport>& enforced) const;
   void read_new_ports();
@@ -262,17 +273,19 @@ class SyncLoop {
   SourceHealth ports_health_;
 
   Relist relist_;
-  Monotonic next_list_;           // or its next page
-  bool list_confirmed_ = false;   // by a poll after its nodes were read
-  Uuids open_throughout_;         // before its nodes were read and after
-  std::size_t listed_nodes_ = 0;  // by the last one that took effect
-  std::size_t listed_ports_ = 0;
+  Monotonic next_list_;          // or its next page
+  bool list_confirmed_ = false;  // by a poll after its nodes were read
+  Uuids open_throughout_;        // before its nodes were read and after
+  Length listed_;                // by the last one that took effect
   std::optional<HeldBackList> held_back_;  // the last one was
+  Length held_back_length_;
   // Known before a list was believed that had lost most of them, until half of
-  // them are listed again; 0: no such list was. As long as that is so, a node
-  // that the last list did not have counts only with the next one: with it,
-  // others may come back whose ports are not known.
-  std::size_t ports_before_loss_ = 0;
+  // the ports are listed again; no ports: no such list was. As long as that is
+  // so, or no port is known at all, a node that the last list did not have
+  // counts only with the next one: with it, others may come back whose ports
+  // are not known.
+  Length before_loss_;
+  bool strangers_wait_ = false;  // such nodes, for a list and the poll after it
   // Nodes that are asked for their ports before a list is believed in which
   // they have none.
   std::vector<std::string> lost_nodes_;

@@ -88,13 +88,15 @@ void SyncLoop::check_full_list() {
     relist_.drop();
     return list_failed(checked.error());
   }
-  if (auto checked = check_length(relist_.made()); !checked) {
-    relist_.drop();
-    return list_failed(checked.error(), until_next);
-  }
   lost_nodes_.clear();
-  if (is_short(relist_.made()) && !force_served_) {
-    lost_nodes_ = nodes_to_ask(relist_.made());
+  const Length list = {relist_.made().nodes().size(),
+                       relist_.made().ports().size()};
+  if (const auto lacks = shortage(list)) {
+    if (auto held = hold_back(*lacks, list); !held) {
+      relist_.drop();
+      return list_failed(held.error(), until_next);
+    }
+    if (!force_served_) lost_nodes_ = nodes_to_ask(relist_.made());
   }
   if (lost_nodes_.empty()) apply_full_list();
 }
@@ -103,38 +105,33 @@ void SyncLoop::apply_full_list() {
   const Monotonic began = clock_.now();
   const auto until_next = until_next_list();
   Inventory made = relist_.take();
-  const std::size_t listed_nodes = made.nodes().size();
-  const std::size_t listed_ports = made.ports().size();
-  if (is_short(made)) {
-    ports_before_loss_ = std::max(ports_before_loss_, listed_ports_);
-  }
+  const Length list = {made.nodes().size(), made.ports().size()};
   for (auto& [uuid, ports] : std::exchange(fetched_meanwhile_, {})) {
     if (ports.empty()) continue;  // as in apply_fetched_ports()
     // One that contradicts itself has been reported and will be asked again.
     static_cast<void>(made.replace_node_ports(uuid, ports));
   }
-  if (in_doubt() && 2 * listed_ports >= ports_before_loss_) {
-    ports_before_loss_ = 0;
-    next_poll_ = began;
-  }
-  if (in_doubt()) leave_out_strangers(made);
-  const auto& states = options_.policy.open_provision_states;
-  for (const Node& node : node_news(made, open_, states)) {
-    made.upsert_node(node);
-  }
-  made.set_introspected(introspected_);
   if (neighbours_) {
     // Nothing may be enforced without them: they may be denied.
     made.set_ethernet_neighbours(neighbours_->read());
     next_neighbours_ = began + options_.poll_interval;
   }
-  if (auto checked = check_left_rules(made); !checked) {
+  if (auto checked = check_left_rules(made, list); !checked) {
     return list_failed(checked.error(), until_next);
   }
+  if (shortage(list)) note_believed_loss(list);
+  if (2 * list.ports >= before_loss_.ports) before_loss_ = {};
+  // Also those that a poll found after this list was read.
+  if (before_loss_.ports > 0 || list.ports == 0) leave_out_strangers(made);
+  const auto& states = options_.policy.open_provision_states;
+  for (const Node& node : node_news(made, open_, states)) {
+    made.upsert_node(node);
+  }
+  made.set_introspected(introspected_);
   if (held_back_) {
     const bool confirmed = held_back_->lists >= kListsToBelieve;
     log::warning("Ironic's list of {} nodes and {} ports is believed: {}",
-                 listed_nodes, listed_ports,
+                 list.nodes, list.ports,
                  force_served_ ? "by `pxegate sync --force`"
                  : confirmed   ? "it was confirmed twice"
                                : "it is long enough again");
@@ -142,8 +139,8 @@ void SyncLoop::apply_full_list() {
   }
   inventory_ = std::make_shared<const Inventory>(std::move(made));
   last_port_ = relist_.last_port();
-  listed_nodes_ = listed_nodes;
-  listed_ports_ = listed_ports;
+  listed_ = list;
+  if (std::exchange(strangers_wait_, false)) next_poll_ = began;
   port_queue_.remove_covered();
   fetched_.clear();
   list_read_at_ = clock_.wall();
@@ -160,7 +157,9 @@ void SyncLoop::apply_full_list() {
   release_free_memory();
   list_cost_ = list_work_ + (clock_.now() - began);
   schedule_full_list();
-  answer_served(outcome_of(enforced));
+  const auto outcome = outcome_of(enforced);
+  force_served_ = false;
+  answer_served(outcome);
 }
 
 // A node that was open all the time is among the nodes, or the list is not
@@ -177,28 +176,40 @@ Result<> SyncLoop::check_list(const Inventory& list) const {
               ErrorCode::kInvalid);
 }
 
-Result<> SyncLoop::check_length(const Inventory& list) {
-  const std::size_t nodes = list.nodes().size();
-  const std::size_t ports = list.ports().size();
-  if (auto checked = check_shrinking("nodes", nodes, listed_nodes_); !checked) {
-    return checked;
-  }
-  return check_shrinking("ports", ports, listed_ports_);
-}
-
 // What an earlier run left in force was right then. An Ironic that came back
 // with an empty database must not undo it because the controller was
 // restarted too.
-Result<> SyncLoop::check_left_rules(const Inventory& inventory) {
-  if (enforcer_.enforced_once() || !enforcer_.working()) return {};
+Result<> SyncLoop::check_left_rules(const Inventory& inventory,
+                                    const Length& list) {
+  // retry_driver() does it later.
+  if (enforcer_.enforced_once() || adopted_ || !enforcer_.working()) return {};
   const auto left = host_.installed();
   if (!left) return {};  // nothing is, or the driver cannot tell
   const std::size_t known = left->entries().size();
-  const std::size_t listed =
+  const std::size_t rules =
       compute_policy(inventory, options_.policy).entries().size();
-  auto checked = check_shrinking("rules", listed, known);
-  if (checked && is_short(listed, known)) ports_before_loss_ = known;
-  return checked;
+  if (!is_short(rules, known)) return {};
+  if (auto held = hold_back({"rules", rules, known}, list); !held) return held;
+  before_loss_.ports = std::max(before_loss_.ports, known);
+  return {};
+}
+
+// A driver that could not be initialized at the start could not say either what
+// an earlier run left in force.
+void SyncLoop::retry_driver() {
+  if (!enforcer_.retry()) return;
+  if (inventory_) {
+    if (auto checked = check_left_rules(*inventory_, listed_); !checked) {
+      enforcer_.forget();
+      inventory_.reset();
+      list_read_at_.reset();
+      listed_ = {};
+      before_loss_ = {};
+      fetched_.clear();
+      list_failed(checked.error(), until_next_list());
+    }
+  }
+  enforcer_.resume();
 }
 
 bool SyncLoop::is_short(std::size_t listed, std::size_t known) const {
@@ -208,23 +219,58 @@ bool SyncLoop::is_short(std::size_t listed, std::size_t known) const {
          (known >= kFew && listed * 100 < known * options_.min_list_percent);
 }
 
-bool SyncLoop::is_short(const Inventory& list) const {
-  return is_short(list.nodes().size(), listed_nodes_) ||
-         is_short(list.ports().size(), listed_ports_);
+// What the list lacks most of, if anything.
+std::optional<SyncLoop::Shortage> SyncLoop::shortage(const Length& list) const {
+  if (is_short(list.nodes, listed_.nodes)) {
+    return Shortage{"nodes", list.nodes, listed_.nodes};
+  }
+  // Nodes that came back without their ports are not all there is, however
+  // few were listed last.
+  const bool nodes_are_back =
+      before_loss_.nodes > 0 && !is_short(list.nodes, before_loss_.nodes);
+  const std::size_t ports = nodes_are_back
+                                ? std::max(before_loss_.ports, listed_.ports)
+                                : listed_.ports;
+  if (is_short(list.ports, ports)) return Shortage{"ports", list.ports, ports};
+  return std::nullopt;
 }
 
-Result<> SyncLoop::check_shrinking(std::string_view what, std::size_t listed,
-                                   std::size_t known) {
-  if (force_served_ || !is_short(listed, known)) return {};
-  HeldBackList held = held_back_.value_or(HeldBackList{});
-  if (!held_back_) held.since = clock_.wall();
-  held.what = what;
-  held.listed = listed;
-  held.known = known;
-  held.lists_to_believe = kListsToBelieve;
-  held_back_ = held;
-  if (++held_back_->lists >= kListsToBelieve) return {};
+bool SyncLoop::about_as_long(const Length& a, const Length& b) {
+  const auto about = [](std::size_t x, std::size_t y) {
+    if (x == 0 || y == 0) return x == y;
+    return std::max(x, y) < kFew || 2 * std::min(x, y) >= std::max(x, y);
+  };
+  return about(a.nodes, b.nodes) && about(a.ports, b.ports);
+}
+
+// kUnavailable where the list is to be held back.
+Result<> SyncLoop::hold_back(const Shortage& shortage, const Length& list) {
+  if (force_served_) return {};
+  const bool confirms = held_back_ && about_as_long(list, held_back_length_);
+  if (!held_back_) {
+    held_back_.emplace();
+    held_back_->since = clock_.wall();
+    held_back_->lists_to_believe = kListsToBelieve;
+  }
+  held_back_->what = shortage.what;
+  held_back_->listed = shortage.listed;
+  held_back_->known = shortage.known;
+  held_back_->lists = confirms ? held_back_->lists + 1 : 1;
+  held_back_length_ = list;
+  if (held_back_->lists >= kListsToBelieve) return {};
   return fail(held_back_sentence(*held_back_), ErrorCode::kUnavailable);
+}
+
+void SyncLoop::note_believed_loss(const Length& list) {
+  if (before_loss_.nodes > 0 && !is_short(list.nodes, before_loss_.nodes)) {
+    // They are without their ports for good, it seems.
+    before_loss_ = {};
+    return;
+  }
+  before_loss_.ports = std::max(before_loss_.ports, listed_.ports);
+  if (is_short(list.nodes, listed_.nodes)) {
+    before_loss_.nodes = std::max(before_loss_.nodes, listed_.nodes);
+  }
 }
 
 // Some of those whose ports are not listed any more.
@@ -233,6 +279,12 @@ std::vector<std::string> SyncLoop::nodes_to_ask(const Inventory& list) {
   for (const PortView port : inventory_->ports()) {
     if (list.ports_of_node(port.node_uuid).empty()) {
       lost.push_back(port.node_uuid);
+    }
+  }
+  if (lost.empty()) {
+    // Nodes that are back, without ports.
+    for (const NodeView node : list.nodes()) {
+      if (list.ports_of_node(node.uuid).empty()) lost.push_back(node.uuid);
     }
   }
   std::ranges::sort(lost);
@@ -272,9 +324,13 @@ void SyncLoop::ask_for_lost_ports() {
   list_failed(Error(fmt::format("Ironic listed {} ports, {} were known, and it "
                                 "has, when asked for them, ports of node {} "
                                 "that are not in its list: not believed",
-                                listed, listed_ports_, uuid),
+                                listed, listed_.ports, uuid),
                     ErrorCode::kUnavailable),
               until_next);
+}
+
+bool SyncLoop::in_doubt() const {
+  return inventory_ && (before_loss_.ports > 0 || inventory_->ports().empty());
 }
 
 void SyncLoop::leave_out_strangers(const Inventory& listed) {

@@ -12,6 +12,7 @@ namespace pxegate {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using testing::mac;
 using testing::make_node;
@@ -236,6 +237,78 @@ TEST_F(SyncLoopListsTest, APortThatIsThereWhenAskedForIsNotLost) {
   EXPECT_THAT(status().sources[0].last_error, HasSubstr("held back"));
 }
 
+TEST_F(SyncLoopListsTest, NodesThatComeBackWithoutTheirPortsOpenNothing) {
+  make_dear(0ms);
+  ironic_.truth.set_state("n1", "inspect wait");
+  settle();
+  const auto truth = std::exchange(ironic_.truth, {});
+  run_for(60s);
+  ASSERT_EQ(status().ports, 0U);
+  // Two servers behind one address, one of which is still empty.
+  ironic_.before_call = [&](const std::string& call) -> std::optional<Error> {
+    ironic_.truth = truth;
+    if (call == "ports ") ironic_.truth.ports.clear();
+    return std::nullopt;
+  };
+  for (int i = 0; i < 1000; ++i) {
+    run_for(100ms);
+    ASSERT_FALSE(allows(3)) << "after " << i << " steps of 0.1 s";
+  }
+  ASSERT_TRUE(status().held_back);
+  EXPECT_EQ(status().held_back->known, 101U);
+  ironic_.before_call = nullptr;
+  ironic_.truth = truth;
+  run_for(20s);
+  EXPECT_TRUE(allows(1));
+  EXPECT_FALSE(allows(3));
+}
+
+TEST_F(SyncLoopListsTest, NodesThatLostTheirPortsForGoodAreBelievedInTheEnd) {
+  make_dear(0ms);
+  settle();
+  auto truth = std::exchange(ironic_.truth, {});
+  run_for(60s);
+  ASSERT_EQ(status().nodes, 0U);
+  truth.ports.resize(5);
+  ironic_.truth = truth;
+  run_for(60s);
+  EXPECT_EQ(status().nodes, 100U);
+  EXPECT_EQ(status().ports, 5U);
+  EXPECT_FALSE(status().held_back);
+  run_for(60s);
+  EXPECT_FALSE(status().held_back) << "once and for all";
+}
+
+TEST_F(SyncLoopListsTest, WhatComesBackInPartsOpensWithItsList) {
+  make_dear(0ms);
+  ironic_.truth.set_state("n1", "inspect wait");
+  settle();
+  auto truth = std::exchange(ironic_.truth, {});
+  run_for(60s);
+  truth.nodes.resize(20);
+  truth.ports.resize(20);
+  ironic_.truth = truth;
+  while (status().ports == 0) run_for(10ms);
+  settle();
+  EXPECT_TRUE(allows(1)) << "not a poll_interval later";
+}
+
+TEST_F(SyncLoopListsTest, WherePortsWereNeverKnownNodesWaitForTheList) {
+  make_dear(0ms);
+  ironic_.truth.set_state("n1", "inspect wait");
+  settle();
+  const auto truth = std::exchange(ironic_.truth, {});
+  run_for(60s);
+  ASSERT_EQ(status().ports, 0U);
+  start();  // it does not know that there ever were any
+  run_for(60s);
+  ASSERT_TRUE(status().synced);
+  ironic_.truth = truth;
+  filter_.on_sync = [this] { EXPECT_FALSE(allows(3)); };
+  run_for(3s);
+  EXPECT_TRUE(allows(1));
+}
+
 TEST_F(SyncLoopListsTest, PollsKeepTheirTurnWhileLostPortsAreAskedFor) {
   make_dear(0ms);
   settle();
@@ -400,6 +473,88 @@ TEST_F(SyncLoopListsTest, AShortListIsBelievedByForce) {
   EXPECT_EQ(status().ports, 3U);
 }
 
+TEST_F(SyncLoopListsTest, ForceEndsWithAnAnswerThatIsAFailure) {
+  make_dear(0ms);
+  ironic_.page_size = 2;
+  settle();
+  const auto in_force = filter_.policy;
+  ironic_.truth.nodes.resize(2);
+  ironic_.truth.ports.resize(3);
+  // A page of the list, which goes on from there later; or the poll after it.
+  for (const char* failing : {"ports p2", "state "}) {
+    fail_calls(failing);
+    answer_.reset();
+    loop_->request_full_sync(
+        [this](Result<SyncOutcome> outcome) { answer_ = std::move(outcome); },
+        true);
+    while (!answer_) run_for(100ms);
+    ASSERT_FALSE(*answer_);
+    EXPECT_THAT(answer_->error().message(),
+                AllOf(HasSubstr("--force, which has to be asked for again"),
+                      HasSubstr("503")));
+    heal_calls();
+    run_for(1500ms);
+    EXPECT_EQ(filter_.policy, in_force) << failing;
+    EXPECT_EQ(status().ports, 101U);
+  }
+}
+
+TEST_F(SyncLoopListsTest, AForcedListThatTheDriverRefusedIsBelievedAllTheSame) {
+  make_dear(0ms);
+  settle();
+  ironic_.truth.ports.resize(3);
+  filter_.sync_error = Error("the driver broke");
+  loop_->request_full_sync(
+      [this](Result<SyncOutcome> outcome) { answer_ = std::move(outcome); },
+      true);
+  settle();
+  ASSERT_TRUE(answer_);
+  ASSERT_FALSE(*answer_);
+  EXPECT_EQ(answer_->error().message(), "the driver broke");
+  filter_.sync_error.reset();
+  run_for(5s);
+  EXPECT_EQ(status().ports, 3U);
+}
+
+TEST_F(SyncLoopListsTest, AListThatSaysSomethingElseAgainConfirmsNothing) {
+  make_dear(0ms);
+  settle();
+  const auto in_force = filter_.policy;
+  const auto ports = ironic_.truth.ports;
+  // As a database does that is being filled.
+  for (const std::size_t there : {0U, 8U, 20U, 45U, 0U, 45U, 0U, 45U}) {
+    ironic_.truth.ports = ports;
+    ironic_.truth.ports.resize(there);
+    request();
+    settle();
+    ASSERT_TRUE(answer_ && !*answer_) << there;
+    ASSERT_TRUE(status().held_back);
+    EXPECT_EQ(status().held_back->lists, 1) << there;
+    EXPECT_EQ(status().held_back->listed, there);
+  }
+  EXPECT_EQ(filter_.policy, in_force);
+  ironic_.truth.ports.resize(30);
+  run_for(16s);
+  EXPECT_EQ(status().held_back->lists, 2) << "about as long";
+  run_for(16s);
+  EXPECT_EQ(status().ports, 30U);
+}
+
+TEST_F(SyncLoopListsTest, NodesThatAreGoneConfirmNothingOfPorts) {
+  make_dear(0ms);
+  settle();
+  ironic_.truth.nodes.resize(10);
+  run_for(31s);
+  ASSERT_TRUE(status().held_back);
+  ASSERT_EQ(status().held_back->lists, 2);
+  ironic_.truth.ports.clear();
+  run_for(16s);
+  EXPECT_EQ(status().ports, 101U);
+  EXPECT_EQ(status().nodes, 100U);
+  run_for(31s);
+  EXPECT_EQ(status().ports, 0U);
+}
+
 TEST_F(SyncLoopListsTest, ForceDoesNotReachTheListUnderWayForSomebodyElse) {
   make_dear(100ms);
   settle();
@@ -439,6 +594,54 @@ TEST_F(SyncLoopListsTest, ARestartBesideAnEmptyIronicChangesNothing) {
   EXPECT_TRUE(status().synced);
   EXPECT_FALSE(allows(1));
   EXPECT_FALSE(status().held_back);
+}
+
+TEST_F(SyncLoopListsTest, WhatComesBackBehindTheListThatIsBelievedWaits) {
+  ironic_.truth.set_state("n1", "inspect wait");
+  settle();
+  const auto truth = std::exchange(ironic_.truth, {});
+  start();
+  int lists = 0;
+  ironic_.before_call = [&](const std::string& call) -> std::optional<Error> {
+    if (call == "nodes ") ++lists;
+    if (lists < 3) return std::nullopt;
+    // The poll that confirms the third list finds what the list did not.
+    if (lists > 3 || call.starts_with("state ")) ironic_.truth = truth;
+    if (lists == 3 && call == "ports ") ironic_.truth.ports.clear();
+    return std::nullopt;
+  };
+  filter_.on_sync = [this] { EXPECT_FALSE(allows(3)); };
+  run_for(60s);
+  EXPECT_TRUE(status().synced);
+  EXPECT_TRUE(allows(1));
+}
+
+TEST_F(SyncLoopListsTest, ADriverThatComesLateIsAskedWhatWasLeftInForce) {
+  options_.policy.discovery = true;
+  start();
+  settle();
+  ASSERT_FALSE(allows(1));
+  const auto truth = std::exchange(ironic_.truth, {});
+  FilterHost late(std::make_unique<testing::EnforcingDriver>(filter_, clock_));
+  filter_.initialize_error = Error("somebody else has it");
+  loop_ = std::make_unique<SyncLoop>(options_, ironic_, nullptr, late, clock_,
+                                     [] { return 0; });
+  run_for(20s);
+  const auto before = syncs();
+  filter_.initialize_error.reset();
+  run_for(14s);
+  EXPECT_EQ(syncs(), before) << "nothing may be enforced";
+  EXPECT_FALSE(allows(1));
+  EXPECT_FALSE(status().synced);
+  EXPECT_EQ(status().driver_error, "");
+  ASSERT_TRUE(status().held_back);
+  EXPECT_EQ(status().held_back->what, "rules");
+  ironic_.truth = truth;
+  run_for(31s);
+  EXPECT_TRUE(status().synced);
+  EXPECT_FALSE(allows(1));
+  EXPECT_FALSE(status().held_back);
+  loop_.reset();
 }
 
 TEST_F(SyncLoopListsTest, ARestartBelievesAnEmptyIronicThatWasConfirmedTwice) {
