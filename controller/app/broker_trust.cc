@@ -12,15 +12,16 @@ void BrokerTrust::status(bool connected, bool heard, Monotonic now) {
   heard_ = heard;
 }
 
-void BrokerTrust::hinted(const std::string& node, Monotonic now) {
-  unhinted_.erase(node);
-  if (hinted_.size() >= kRoom && !hinted_.contains(node)) {
+void BrokerTrust::hinted(const std::string& node, bool open, Monotonic now) {
+  const Event event(node, open);
+  unhinted_.erase(event);
+  if (hinted_.size() >= kRoom && !hinted_.contains(event)) {
     std::erase_if(hinted_, [now](const auto& item) {
       return item.second + kMemory < now;
     });
     if (hinted_.size() >= kRoom) missed(now);
   }
-  hinted_.insert_or_assign(node, now);
+  hinted_.insert_or_assign(event, now);
 }
 
 void BrokerTrust::missed(Monotonic now) {
@@ -29,11 +30,12 @@ void BrokerTrust::missed(Monotonic now) {
   blind_until_ = now + kMemory;
 }
 
-void BrokerTrust::found(const std::string& node, Monotonic now) {
+void BrokerTrust::found(const std::string& node, bool open, Monotonic now) {
   if (!connected_ || now < blind_until_) return;
-  const auto hint = hinted_.find(node);
+  const Event event(node, open);
+  const auto hint = hinted_.find(event);
   if (hint != hinted_.end() && hint->second + kMemory >= now) return;
-  if (unhinted_.size() < kRoom) unhinted_.emplace(node, now);
+  if (unhinted_.size() < kRoom) unhinted_.emplace(event, now);
 }
 
 bool BrokerTrust::review(Monotonic now) {

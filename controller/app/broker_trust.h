@@ -5,7 +5,7 @@
 #include <chrono>
 #include <map>
 #include <string>
-#include <string_view>
+#include <utility>
 
 #include "controller/base/clock.h"
 
@@ -26,11 +26,13 @@ class BrokerTrust {
 
   // `connected`: and bound. `heard`: one of Ironic's messages came, ever.
   void status(bool connected, bool heard, Monotonic now);
-  void hinted(const std::string& node, Monotonic now);
+  // That the node became open, or is not any more. The wrong one of the two is
+  // no hint: whoever makes hints up must not keep polls rare.
+  void hinted(const std::string& node, bool open, Monotonic now);
   // What came was lost.
   void missed(Monotonic now);
-  // A poll found out something new about the node.
-  void found(const std::string& node, Monotonic now);
+  // A poll found that out.
+  void found(const std::string& node, bool open, Monotonic now);
 
   // To be called now and then, and before trusted(): judges. True where trust
   // was lost just now.
@@ -49,9 +51,10 @@ class BrokerTrust {
 
   bool connected_ = false;
   bool heard_ = false;
-  std::map<std::string, Monotonic> hinted_;
-  std::map<std::string, Monotonic> unhinted_;  // found, when
-  Monotonic blind_until_ = Monotonic::min();   // too much was forgotten
+  using Event = std::pair<std::string, bool>;  // node, and whether open
+  std::map<Event, Monotonic> hinted_;
+  std::map<Event, Monotonic> unhinted_;       // found, when
+  Monotonic blind_until_ = Monotonic::min();  // too much was forgotten
   Monotonic distrusted_until_ = Monotonic::min();
 };
 

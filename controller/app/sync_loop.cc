@@ -148,12 +148,24 @@ bool SyncLoop::worth_a_look(const Hint& hint) const {
   const bool open = known != open_.end();
   if (hint.gone) return open;
   if (hint.provision_state.empty()) return false;
+  // The last word may be late, or made up.
+  if (hint.differing) return true;
   if (!is_open_state(hint.provision_state)) return open;
   if (!open || known->second.provision_state != hint.provision_state) {
     return true;
   }
   // Ironic decides on this while the node is `inspecting`.
   return options_.policy.skip_managed && !known->second.inspector_manage_boot;
+}
+
+void SyncLoop::note_hinted(const Hint& hint) {
+  const Monotonic now = clock_.now();
+  const bool claims = !hint.provision_state.empty();
+  const bool open = claims && is_open_state(hint.provision_state);
+  if (open || hint.differing) trust_.hinted(hint.node_uuid, true, now);
+  if ((claims && !open) || hint.differing || hint.gone) {
+    trust_.hinted(hint.node_uuid, false, now);
+  }
 }
 
 void SyncLoop::take_hints(const Hints& hints) {
@@ -164,7 +176,7 @@ void SyncLoop::take_hints(const Hints& hints) {
     want_ports();
   }
   for (const Hint& hint : hints.hints) {
-    trust_.hinted(hint.node_uuid, now);
+    note_hinted(hint);
     // The first list and the polls beside it tell.
     if (!inventory_) continue;
     HintQueue::Look look{hint.node_uuid, worth_a_look(hint),
@@ -391,13 +403,13 @@ void SyncLoop::apply_poll(Inventory::NodesByUuid found) {
     if (before == open_.end() ||
         before->second.provision_state != node.provision_state) {
       port_queue_.add(uuid, now);
-      trust_.found(uuid, now);
+      trust_.found(uuid, true, now);
       anything_new = true;
     }
   }
   for (const auto& [uuid, node] : open_) {
     if (found.contains(uuid)) continue;
-    trust_.found(uuid, now);
+    trust_.found(uuid, false, now);
     if (!introspected_.contains(uuid)) port_queue_.remove(uuid);
   }
   open_ = std::move(found);

@@ -164,6 +164,7 @@ class SyncLoop {
   // Ports may have come or gone unnoticed.
   void want_ports();
   bool worth_a_look(const Hint& hint) const;
+  void note_hinted(const Hint& hint);
   bool is_open_state(std::string_view state) const;
   // How long to leave a source alone after a request that began then and
   // failed: whoever hangs must not keep the others waiting all the time.

@@ -14,6 +14,8 @@ bool HintMailbox::put(Hint hint) {
   if (found != index_.end()) {
     Hint& known = waiting_.hints[found->second];
     if (!hint.provision_state.empty()) {
+      known.differing |= !known.provision_state.empty() &&
+                         known.provision_state != hint.provision_state;
       known.provision_state = std::move(hint.provision_state);
     }
     known.ports |= hint.ports;

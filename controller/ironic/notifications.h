@@ -21,6 +21,8 @@ struct Hint {
   std::string provision_state;
   bool ports = false;  // one of the node's ports was made, changed or removed
   bool gone = false;   // the node was deleted
+  // More than one message is in here, and they claimed different states.
+  bool differing = false;
 
   bool operator==(const Hint&) const = default;
 };

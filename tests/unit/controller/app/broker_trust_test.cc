@@ -31,7 +31,7 @@ TEST(BrokerTrust, NeedsAConnectionAndAMessage) {
 
 TEST(BrokerTrust, IsLostForAWhileByNewsThatNothingHintedAt) {
   BrokerTrust trust = connected();
-  trust.found("a", kLater);
+  trust.found("a", true, kLater);
   EXPECT_FALSE(trust.review(kLater + 4s)) << "the hint may be on its way";
   EXPECT_TRUE(trust.trusted(kLater + 4s));
   EXPECT_TRUE(trust.review(kLater + 5s));
@@ -42,35 +42,44 @@ TEST(BrokerTrust, IsLostForAWhileByNewsThatNothingHintedAt) {
 
 TEST(BrokerTrust, AHintBeforeOrSoonAfterIsEnough) {
   BrokerTrust trust = connected();
-  trust.hinted("a", kLater);
-  trust.found("a", kLater + 30s);
-  trust.found("b", kLater + 30s);
-  trust.hinted("b", kLater + 34s);
+  trust.hinted("a", true, kLater);
+  trust.found("a", true, kLater + 30s);
+  trust.found("b", true, kLater + 30s);
+  trust.hinted("b", true, kLater + 34s);
   EXPECT_FALSE(trust.review(kLater + 60s));
   // What was hinted at long ago was something else.
-  trust.found("a", kLater + 61s);
+  trust.found("a", true, kLater + 61s);
   EXPECT_TRUE(trust.review(kLater + 70s));
+}
+
+TEST(BrokerTrust, AHintAtTheContraryIsNone) {
+  BrokerTrust trust = connected();
+  trust.hinted("a", true, kLater);
+  trust.found("a", false, kLater + 1s);
+  trust.hinted("a", true, kLater + 2s);
+  EXPECT_TRUE(trust.review(kLater + 30s));
 }
 
 TEST(BrokerTrust, WhatCouldNotBeHeardCountsForNothing) {
   BrokerTrust trust = connected();
-  trust.found("early", kStart + 1s);
+  trust.found("early", true, kStart + 1s);
   trust.status(false, true, kLater);
-  trust.found("while away", kLater);
+  trust.found("while away", true, kLater);
   trust.status(true, true, kLater + 1s);
-  trust.found("right after", kLater + 2s);
+  trust.found("right after", true, kLater + 2s);
   trust.missed(kLater + 3s);
   EXPECT_FALSE(trust.review(kLater + 10min));
-  trust.found("before it was missed", kLater + 10min);
+  trust.found("before it was missed", true, kLater + 10min);
   trust.missed(kLater + 10min);
   EXPECT_FALSE(trust.review(kLater + 20min));
 }
 
 TEST(BrokerTrust, AFloodMakesItForgetNotDoubt) {
   BrokerTrust trust = connected();
-  trust.hinted("a", kLater);
-  for (int i = 0; i < 10'000; ++i) trust.hinted(std::to_string(i), kLater);
-  trust.found("a", kLater);
+  trust.hinted("a", true, kLater);
+  for (int i = 0; i < 10'000; ++i)
+    trust.hinted(std::to_string(i), true, kLater);
+  trust.found("a", true, kLater);
   EXPECT_FALSE(trust.review(kLater + 30s));
 }
 

@@ -141,6 +141,17 @@ TEST_F(SyncLoopHintsTest, HintsThatCannotMatterCostNothing) {
   EXPECT_THAT(asked(), ElementsAre());
 }
 
+TEST_F(SyncLoopHintsTest, TheLastOfSeveralClaimsNeedNotBeTheLatest) {
+  ironic_.truth.set_state("n1", "inspecting");
+  settle();
+  ironic_.truth.set_state("n1", "manageable");
+  Hint both = claim("n1", "inspecting");
+  both.differing = true;
+  hint(both);
+  settle();
+  EXPECT_FALSE(allows(1));
+}
+
 TEST_F(SyncLoopHintsTest, WhoManagesTheBootIsLookedForWhereItMatters) {
   options_.policy.skip_managed = true;
   start();

@@ -49,7 +49,20 @@ TEST(HintMailbox, KeepsTheLatestClaimAndAllFlagsOfANode) {
   Hint first = state(1, "inspect wait");
   first.ports = true;
   first.gone = true;
+  first.differing = true;
   EXPECT_THAT(mailbox.take().hints, ElementsAre(first, state(2, "manageable")));
+}
+
+TEST(HintMailbox, SaysWhereClaimsDiffered) {
+  HintMailbox mailbox(10);
+  mailbox.put(ports(1));
+  mailbox.put(state(1, "inspecting"));
+  mailbox.put(state(1, "inspecting"));
+  EXPECT_FALSE(mailbox.take().hints.at(0).differing);
+  mailbox.put(state(1, "manageable"));
+  mailbox.put(state(1, "inspecting"));
+  mailbox.put(state(1, "inspecting"));
+  EXPECT_TRUE(mailbox.take().hints.at(0).differing);
 }
 
 TEST(HintMailbox, TakesBothWaysToWriteAUuidForTheSameNode) {
@@ -57,7 +70,9 @@ TEST(HintMailbox, TakesBothWaysToWriteAUuidForTheSameNode) {
   mailbox.put(state(0xab, "inspecting"));
   mailbox.put({.node_uuid = "000000000000000000000000000000AB",
                .provision_state = "inspect wait"});
-  EXPECT_THAT(mailbox.take().hints, ElementsAre(state(0xab, "inspect wait")));
+  Hint both = state(0xab, "inspect wait");
+  both.differing = true;
+  EXPECT_THAT(mailbox.take().hints, ElementsAre(both));
 }
 
 TEST(HintMailbox, TellsWhoeverPutsTheFirstToWake) {
