@@ -23,9 +23,9 @@ namespace pxegate {
 struct SourceStatus {
   std::string name;      // "ironic", "inspector"
   std::string endpoint;  // URL, without credentials
-  std::optional<WallTime> last_success;
+  std::optional<Instant> last_success;
   std::string last_error;  // of the latest request that failed; empty: none
-  std::optional<WallTime> last_error_at;
+  std::optional<Instant> last_error_at;
   unsigned consecutive_failures = 0;  // 0: the latest request succeeded
 
   bool operator==(const SourceStatus&) const = default;
@@ -43,10 +43,10 @@ struct ControllerStatus {
 
   // A complete list was enforced at least once since the start.
   bool synced = false;
-  std::optional<WallTime> last_full_sync;  // complete list read, enforced
-  std::optional<WallTime> last_poll;       // node states read, enforced
-  std::optional<WallTime> last_change;     // the policy last changed
-  std::optional<WallTime> last_renewal;    // of the driver's lease
+  std::optional<Instant> last_full_sync;  // complete list read, enforced
+  std::optional<Instant> last_poll;       // node states read, enforced
+  std::optional<Instant> last_change;     // the policy last changed
+  std::optional<Instant> last_renewal;    // of the driver's lease
   std::chrono::milliseconds full_sync_took{0};
   std::chrono::seconds full_sync_every{0};  // sync_period, stretched
   std::chrono::seconds poll_interval{0};    // as configured
@@ -64,7 +64,7 @@ struct ControllerStatus {
   std::vector<SourceStatus> sources;
   std::optional<BrokerStatus> broker;  // nullopt: no transport_url
   // When the controller began to do without; nullopt while it is connected.
-  std::optional<WallTime> broker_lost_since;
+  std::optional<Instant> broker_lost_since;
   // What of Ironic this controller is about, as "conductor_group = rack1".
   // Empty: everything.
   std::vector<std::string> narrowed_to;
@@ -95,7 +95,7 @@ struct PolicyInForce {
   std::shared_ptr<const Policy> policy;        // never null
   PolicyOptions options;
   // When Ironic last confirmed it; nullopt before the first complete sync.
-  std::optional<WallTime> as_of;
+  std::optional<Instant> as_of;
 };
 
 struct SyncRequest {

@@ -86,7 +86,7 @@ Result<SyncReport> Enforcer::sync() {
   health_.succeeded();
   log_change(*report);
   if (!enforced_once_ || *wanted_->policy != *in_force_.policy) {
-    last_change_ = clock_.wall();
+    last_change_ = now(clock_);
   }
   enforced_once_ = true;
   take_over_wanted();

@@ -61,7 +61,7 @@ class Enforcer {
   bool working() const { return retry_at_ == Monotonic::max(); }
   std::size_t being_inspected() const { return being_inspected_; }
   std::size_t allowed() const { return allowed_; }
-  std::optional<WallTime> last_change() const { return last_change_; }
+  std::optional<Instant> last_change() const { return last_change_; }
 
  private:
   struct Wanted {
@@ -83,7 +83,7 @@ class Enforcer {
   std::optional<Wanted> wanted_;
   PolicyInForce in_force_;
   bool enforced_once_ = false;
-  std::optional<WallTime> last_change_;
+  std::optional<Instant> last_change_;
   std::size_t being_inspected_ = 0;
   std::size_t allowed_ = 0;
 };

@@ -21,7 +21,7 @@ struct HeldBackList {
   std::size_t known = 0;
   int lists = 0;  // that said so, in a row; 0: Ironic contradicted the latest
   int lists_to_believe = 0;
-  WallTime since;
+  Instant since;
 
   bool operator==(const HeldBackList&) const = default;
 };

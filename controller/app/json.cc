@@ -34,19 +34,17 @@ double seconds(std::chrono::nanoseconds duration) {
   return static_cast<double>(ms.count()) / 1000.0;
 }
 
-// A clock set back must not make anything younger than now.
-double age(WallTime then, const Instant& instant) {
-  return std::max(0.0, seconds(instant.wall - then));
-}
-
-// By a clock that nobody sets.
 std::chrono::nanoseconds since(Monotonic then, const Instant& instant) {
   return std::max(instant.monotonic - then, Monotonic::duration(0));
 }
 
+double age(const Instant& then, const Instant& instant) {
+  return seconds(since(then.monotonic, instant));
+}
+
 void put_time(Json& json, const std::string& name,
-              const std::optional<WallTime>& time, const Instant& instant) {
-  json[name] = time ? Json(timestamp(*time)) : Json(nullptr);
+              const std::optional<Instant>& time, const Instant& instant) {
+  json[name] = time ? Json(timestamp(time->wall)) : Json(nullptr);
   const bool is_instant = name.ends_with("_at");
   const std::string stem = is_instant ? name.substr(0, name.size() - 3) : name;
   json[stem + "_age"] = time ? Json(age(*time, instant)) : Json(nullptr);
@@ -54,7 +52,7 @@ void put_time(Json& json, const std::string& name,
 
 void put_as_of(Json& json, const PolicyInForce& policy,
                const Instant& instant) {
-  json["as_of"] = policy.as_of ? Json(timestamp(*policy.as_of)) : nullptr;
+  json["as_of"] = policy.as_of ? Json(timestamp(policy.as_of->wall)) : nullptr;
   json["age"] = policy.as_of ? Json(age(*policy.as_of, instant)) : nullptr;
 }
 
@@ -243,8 +241,6 @@ Json request_json(const RequestRecord& request, const Inventory& inventory) {
           {"message_type", text_or_null(request.message_type)},
           {"architecture", text_or_null(request.architecture)}};
 }
-
-Instant now(const Clock& clock) { return {clock.now(), clock.wall()}; }
 
 std::string dump(const Json& json) {
   return json.dump(-1, ' ', true, Json::error_handler_t::replace);

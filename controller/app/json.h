@@ -28,13 +28,6 @@ using Json = nlohmann::ordered_json;
 // command while no controller runs. The latter knows verdicts, no reasons.
 enum class Origin { kController, kFilter };
 
-// One instant on both clocks.
-struct Instant {
-  Monotonic monotonic;
-  WallTime wall;
-};
-Instant now(const Clock& clock);
-
 // One line, ASCII only, so that no byte of it can steer a terminal; invalid
 // UTF-8 becomes U+FFFD. Never throws.
 std::string dump(const Json& json);

@@ -40,12 +40,11 @@ SourceHealth::SourceHealth(std::string what, BackoffOptions backoff,
       random_(std::move(random)) {}
 
 void SourceHealth::succeeded() {
-  last_success_ = clock_.now();
-  last_success_at_ = clock_.wall();
+  last_success_ = now(clock_);
   if (!failing_since_) return;
   log::info("{} works again after {} failure{}, {:.1f} s", what_, failures_,
             failures_ == 1 ? "" : "s",
-            seconds(*last_success_ - *failing_since_));
+            seconds(last_success_->monotonic - *failing_since_));
   failing_since_.reset();
   failures_ = 0;
   backoff_.reset();
@@ -65,7 +64,7 @@ std::chrono::milliseconds SourceHealth::failed(
   if (!failing_since_) failing_since_ = clock_.now();
   ++failures_;
   last_error_ = error;
-  last_error_at_ = clock_.wall();
+  last_error_at_ = now(clock_);
   return delay;
 }
 

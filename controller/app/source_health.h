@@ -39,11 +39,10 @@ class SourceHealth {
   bool failing() const { return failing_since_.has_value(); }
   std::optional<Monotonic> failing_since() const { return failing_since_; }
   unsigned failures() const { return failures_; }
-  std::optional<Monotonic> last_success() const { return last_success_; }
-  std::optional<WallTime> last_success_at() const { return last_success_at_; }
+  std::optional<Instant> last_success() const { return last_success_; }
   // Of the latest failure, also after it ended; nullopt: none so far.
   const std::optional<Error>& last_error() const { return last_error_; }
-  std::optional<WallTime> last_error_at() const { return last_error_at_; }
+  std::optional<Instant> last_error_at() const { return last_error_at_; }
 
  private:
   std::string what_;
@@ -52,10 +51,9 @@ class SourceHealth {
   Random random_;
   unsigned failures_ = 0;  // in a row
   std::optional<Monotonic> failing_since_;
-  std::optional<Monotonic> last_success_;
-  std::optional<WallTime> last_success_at_;
+  std::optional<Instant> last_success_;
   std::optional<Error> last_error_;
-  std::optional<WallTime> last_error_at_;
+  std::optional<Instant> last_error_at_;
 };
 
 }  // namespace pxegate

@@ -193,7 +193,7 @@ void SyncLoop::note_broker(const BrokerStatus& status) {
   if (status.connected) {
     broker_lost_since_.reset();
   } else if (first || broker_->connected) {
-    broker_lost_since_ = clock_.wall();
+    broker_lost_since_ = now(clock_);
     if (!first) {
       log::warning(
           "no notifications from {} any more; Ironic is polled every {} s",
@@ -416,7 +416,7 @@ void SyncLoop::apply_poll(Inventory::NodesByUuid found) {
   hints_.answered_by_poll(poll_began_);
   // Their ports come before the next page of a full list.
   if (anything_new) next_list_ = std::max(next_list_, now);
-  poll_read_at_ = clock_.wall();
+  poll_read_at_ = pxegate::now(clock_);
   if (inventory_) update_nodes();
 }
 
@@ -593,7 +593,7 @@ void SyncLoop::renew_lease() {
   renewal_tried_ = clock_.now();
   const auto done = host_.renew_lease();
   if (done) {
-    last_renewal_ = clock_.wall();
+    last_renewal_ = now(clock_);
     renewal_error_.clear();
     return;
   }

@@ -66,11 +66,11 @@ struct SyncLoopOptions {
 //
 // Until a full list, a poll and ironic-inspector (where there is one) have
 // answered once, the driver is given nothing to enforce, but for what adopt()
-// was given. After that a source
-// that fails leaves the policy as it is. So does a full list that is empty or
-// has lost most of what was known, until three in a row have, and some of the
-// nodes that are without ports now have none when asked for them; or until
-// somebody asks for it by force. The first list after a start is compared with
+// was given. After that a source that fails leaves the policy as it is. So does
+// a full list that is empty or has lost most of what was known, until three in
+// a row have that are about as long, and some of the nodes that are without
+// ports now have none when asked for them; or until somebody asks for it by
+// force. The first list after a start is compared with
 // the rules that the driver has in force from before. Should what was lost come
 // back, its open nodes wait for the full list.
 //
@@ -239,7 +239,7 @@ class SyncLoop {
   bool driver_sync_wanted_ = false;
   bool recompute_ = false;  // the policy's options changed
   std::optional<Monotonic> renewal_tried_;
-  std::optional<WallTime> last_renewal_;
+  std::optional<Instant> last_renewal_;
   std::string renewal_error_;  // of the latest attempt
 
   // What the sources said last, with the polls' news in it. Null until the
@@ -262,7 +262,7 @@ class SyncLoop {
   HintQueue hints_;
   bool looked_ = false;  // since anything else had its turn
   std::optional<BrokerStatus> broker_;
-  std::optional<WallTime> broker_lost_since_;
+  std::optional<Instant> broker_lost_since_;
   BrokerTrust trust_;
 
   Monotonic next_inspector_;
@@ -308,10 +308,10 @@ class SyncLoop {
   std::vector<Answer> waiting_;  // for the next full list to begin
   std::vector<Answer> served_;   // by the full list under way
 
-  std::optional<WallTime> list_read_at_;  // and not yet enforced
-  std::optional<WallTime> poll_read_at_;
-  std::optional<WallTime> last_full_sync_;
-  std::optional<WallTime> last_poll_;
+  std::optional<Instant> list_read_at_;  // and not yet enforced
+  std::optional<Instant> poll_read_at_;
+  std::optional<Instant> last_full_sync_;
+  std::optional<Instant> last_poll_;
 };
 
 }  // namespace pxegate

@@ -143,7 +143,7 @@ void SyncLoop::apply_full_list() {
   if (std::exchange(strangers_wait_, false)) next_poll_ = began;
   port_queue_.remove_covered();
   fetched_.clear();
-  list_read_at_ = clock_.wall();
+  list_read_at_ = now(clock_);
   list_health_.succeeded();
   // Whatever they were, they are in the list; nor may there be another request
   // for them, where lists are not stretched any more.
@@ -249,7 +249,7 @@ Result<> SyncLoop::hold_back(const Shortage& shortage, const Length& list) {
   const bool confirms = held_back_ && about_as_long(list, held_back_length_);
   if (!held_back_) {
     held_back_.emplace();
-    held_back_->since = clock_.wall();
+    held_back_->since = now(clock_);
     held_back_->lists_to_believe = kListsToBelieve;
   }
   held_back_->what = shortage.what;
@@ -314,6 +314,7 @@ void SyncLoop::ask_for_lost_ports() {
   }
   const auto until_next = until_next_list();
   const std::size_t listed = relist_.made().ports().size();
+  const std::size_t known = std::max(listed_.ports, before_loss_.ports);
   relist_.drop();
   if (!ports) {
     // The list is as good as it was, only not asked about.
@@ -324,7 +325,7 @@ void SyncLoop::ask_for_lost_ports() {
   list_failed(Error(fmt::format("Ironic listed {} ports, {} were known, and it "
                                 "has, when asked for them, ports of node {} "
                                 "that are not in its list: not believed",
-                                listed, listed_.ports, uuid),
+                                listed, known, uuid),
                     ErrorCode::kUnavailable),
               until_next);
 }

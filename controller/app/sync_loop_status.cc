@@ -12,7 +12,7 @@ namespace {
 
 SourceStatus status_of(const SourceHealth& health) {
   SourceStatus status;
-  status.last_success = health.last_success_at();
+  status.last_success = health.last_success();
   if (health.last_error()) status.last_error = health.last_error()->message();
   status.last_error_at = health.last_error_at();
   status.consecutive_failures = health.failures();
@@ -48,11 +48,12 @@ Monotonic SyncLoop::stale_from() const {
   const std::chrono::milliseconds patience =
       std::max<std::chrono::milliseconds>(3 * poll_every(),
                                           std::chrono::seconds(10));
-  Monotonic oldest = poll_health_.last_success().value_or(started_);
-  if (inspector_) {
-    oldest =
-        std::min(oldest, inspector_health_.last_success().value_or(started_));
-  }
+  const auto answered = [this](const SourceHealth& health) {
+    const auto& last = health.last_success();
+    return last ? last->monotonic : started_;
+  };
+  Monotonic oldest = answered(poll_health_);
+  if (inspector_) oldest = std::min(oldest, answered(inspector_health_));
   for (const SourceHealth* health : {&list_health_, &ports_health_,
                                      &new_ports_health_, &enforcer_.health()}) {
     if (health->failing()) oldest = std::min(oldest, *health->failing_since());

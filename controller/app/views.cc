@@ -513,7 +513,8 @@ std::string sync_view(const Json& sync) {
   const std::uint64_t upserts = count(sync, {"upserts"});
   const std::uint64_t removals = count(sync, {"removals"});
   const Json& repaired = list(sync, {"repaired"});
-  std::string out = "Synced in " + duration(sync, {"took"}) + ": ";
+  std::string out = fmt::format("Synced in {}{}: ", duration(sync, {"took"}),
+                                flag(sync, {"forced"}) ? ", by force" : "");
   if (upserts + removals == 0 && !flag(sync, {"unknown_changed"}) &&
       repaired.empty()) {
     return out + "nothing had to change.\n";

@@ -3,6 +3,7 @@
 #define PXEGATE_CONTROLLER_BASE_CLOCK_H_
 
 #include <chrono>
+#include <compare>
 
 namespace pxegate {
 
@@ -18,6 +19,24 @@ class Clock {
   virtual Monotonic now() const = 0;
   virtual WallTime wall() const = 0;
 };
+
+// One instant on both clocks. What is shown as a date goes by the one, what is
+// shown as an age by the other: the wall clock may be set in between.
+struct Instant {
+  Monotonic monotonic;
+  WallTime wall;
+
+  auto operator<=>(const Instant&) const = default;
+};
+
+inline Instant operator-(const Instant& instant,
+                         std::chrono::nanoseconds before) {
+  return {
+      instant.monotonic - before,
+      instant.wall - std::chrono::duration_cast<WallTime::duration>(before)};
+}
+
+inline Instant now(const Clock& clock) { return {clock.now(), clock.wall()}; }
 
 class SystemClock final : public Clock {
  public:

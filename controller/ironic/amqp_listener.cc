@@ -275,7 +275,7 @@ class AmqpListener::Thread {
   void connected() {
     // First, so that who sees the status finds it.
     miss();
-    const auto now = clock_.wall();
+    const auto now = pxegate::now(clock_);
     change([now](BrokerStatus& status) {
       status.connected = true;
       status.exchange_missing = false;
@@ -290,7 +290,7 @@ class AmqpListener::Thread {
   }
 
   void failed(const Error& error) {
-    const auto now = clock_.wall();
+    const auto now = pxegate::now(clock_);
     std::string endpoint;
     change([&](BrokerStatus& status) {
       endpoint = status.endpoint;
@@ -342,7 +342,7 @@ class AmqpListener::Thread {
   }
 
   void count(Result<std::optional<Hint>> decoded) {
-    const auto now = clock_.wall();
+    const auto now = pxegate::now(clock_);
     {
       const std::lock_guard lock(mutex_);
       ++status_.received;

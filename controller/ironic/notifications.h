@@ -34,10 +34,10 @@ struct BrokerStatus {
   // The exchange does not exist: Ironic has not published anything yet, or
   // publishes elsewhere.
   bool exchange_missing = false;
-  std::optional<WallTime> connected_since;
-  std::optional<WallTime> last_message;  // that was one of Ironic's
+  std::optional<Instant> connected_since;
+  std::optional<Instant> last_message;  // that was one of Ironic's
   std::string last_error;  // of the latest connection that failed or was lost
-  std::optional<WallTime> last_error_at;
+  std::optional<Instant> last_error_at;
   unsigned consecutive_failures = 0;
   std::uint64_t received = 0;   // messages, good or not
   std::uint64_t malformed = 0;  // of these, not what Ironic sends

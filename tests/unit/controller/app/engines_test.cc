@@ -214,7 +214,7 @@ class FakeFeed final : public EngineFeed {
     PolicyInForce policy;
     policy.inventory = inventory_;
     policy.policy = std::make_shared<Policy>(wanted_policy());
-    if (synced_) policy.as_of = WallTime{};
+    if (synced_) policy.as_of = Instant{};
     return policy;
   }
   Result<SyncOutcome> sync(const SyncRequest&) override {

@@ -46,7 +46,7 @@ class FakeBackend final : public ControlBackend {
  public:
   FakeBackend() {
     const FakeClock clock{};
-    const WallTime wall = clock.wall();
+    const Instant at = now(clock);
     using std::chrono::milliseconds;
     using std::chrono::seconds;
     status_.version = "0.1.0";
@@ -60,15 +60,15 @@ class FakeBackend final : public ControlBackend {
                       .capacity = 262144,
                       .notices = {}};
     status_.synced = true;
-    status_.last_full_sync = wall - milliseconds(4100);
-    status_.last_poll = wall - seconds(1);
-    status_.last_change = wall - seconds(720);
+    status_.last_full_sync = at - milliseconds(4100);
+    status_.last_poll = at - seconds(1);
+    status_.last_change = at - seconds(720);
     status_.full_sync_took = milliseconds(210);
     status_.full_sync_every = seconds(15);
     status_.poll_interval = seconds(2);
     status_.polls_every = seconds(2);
     status_.sources = {
-        {"ironic", "http://192.0.2.1:6385", wall - seconds(1), "", {}, 0}};
+        {"ironic", "http://192.0.2.1:6385", at - seconds(1), "", {}, 0}};
     status_.nodes = 3;
     status_.ports = 3;
     status_.being_inspected = 1;
@@ -88,7 +88,7 @@ class FakeBackend final : public ControlBackend {
                          make_port("port-b", "0000-b", "52:54:00:00:00:0b"),
                          make_port("port-c", "0000-c", "52:54:00:00:00:0c")})
             .value());
-    policy_.as_of = wall - seconds(1);
+    policy_.as_of = at - seconds(1);
 
     observations_.supported = true;
     ClientRecord relayed;

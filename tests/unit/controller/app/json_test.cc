@@ -104,12 +104,39 @@ TEST(StatusJson, AWallClockThatWasSetDoesNotChangeTheUptime) {
   EXPECT_EQ(json["started"], "2026-11-22T17:00:00.000Z");
 }
 
+TEST(StatusJson, AWallClockThatWasSetChangesNoAge) {
+  FakeBackend backend;
+  ControllerStatus& status = backend.status_;
+  status.last_renewal = kNow - seconds(2);
+  status.broker.emplace();
+  status.broker->connected_since = kNow - seconds(50);
+  status.broker->last_message = kNow - seconds(40);
+  status.broker->last_error_at = kNow - seconds(60);
+  status.broker_lost_since = kNow - seconds(61);
+  status.held_back = {"ports", 3, 101, 2, 3, kNow - seconds(20)};
+  status.sources[0].last_error = "timed out";
+  status.sources[0].last_error_at = kNow - seconds(70);
+  status.stale = true;
+  const Json before = status_json(status, Origin::kController, kNow);
+  for (const int hours : {24, -24}) {
+    Instant set = kNow;
+    set.wall += std::chrono::hours(hours);
+    Json after = status_json(status, Origin::kController, set);
+    EXPECT_NE(after["started"], before["started"]);
+    after["started"] = before["started"];
+    EXPECT_EQ(after, before) << "dates and ages are those of before";
+    EXPECT_EQ(
+        PolicyListing(backend.policy(), Origin::kController, set).next(),
+        PolicyListing(backend.policy(), Origin::kController, kNow).next());
+  }
+}
+
 BrokerStatus lost_broker() {
   BrokerStatus broker;
   broker.endpoint = "rabbit2:5672";
-  broker.last_message = kNow.wall - seconds(40);
+  broker.last_message = kNow - seconds(40);
   broker.last_error = "connection reset by peer";
-  broker.last_error_at = kNow.wall - seconds(3);
+  broker.last_error_at = kNow - seconds(3);
   broker.consecutive_failures = 4;
   broker.received = 17;
   broker.malformed = 1;
@@ -119,7 +146,7 @@ BrokerStatus lost_broker() {
 TEST(StatusJson, ALostBrokerIsDegradedNotUnhealthy) {
   FakeBackend backend;
   backend.status_.broker = lost_broker();
-  backend.status_.broker_lost_since = kNow.wall - seconds(34);
+  backend.status_.broker_lost_since = kNow - seconds(34);
   const Json json = status_json(backend.status(), Origin::kController, kNow);
   EXPECT_EQ(json["healthy"], true);
   EXPECT_THAT(json["problems"], ElementsAre());
@@ -142,7 +169,7 @@ TEST(StatusJson, ALostBrokerIsDegradedNotUnhealthy) {
 
 TEST(StatusJson, TellsOfAListThatIsHeldBack) {
   FakeBackend backend;
-  backend.status_.held_back = {"ports", 3, 101, 2, 3, kNow.wall - seconds(20)};
+  backend.status_.held_back = {"ports", 3, 101, 2, 3, kNow - seconds(20)};
   backend.status_.narrowed_to = {"conductor_group = rack1"};
   Json json = status_json(backend.status(), Origin::kController, kNow);
   const std::string sentence =
@@ -183,7 +210,7 @@ TEST(StatusJson, FromTheFilterAloneIsNeverHealthy) {
 TEST(StatusJson, TellsTheLease) {
   FakeBackend backend;
   backend.status_.driver.lease = {false, seconds(298), "deny"};
-  backend.status_.last_renewal = kNow.wall - seconds(2);
+  backend.status_.last_renewal = kNow - seconds(2);
   const Json json = status_json(backend.status(), Origin::kController, kNow);
   EXPECT_EQ(json["healthy"], true);
   EXPECT_EQ(json["driver"]["lease"].dump(),

@@ -98,7 +98,7 @@ class Chaos {
     if (take(8) == 0) {
       BrokerStatus status;
       status.connected = take(3) != 0;
-      status.last_message = clock_.wall();
+      status.last_message = now(clock_);
       loop.note_broker(status);
     }
     if (hints.missed || !hints.hints.empty()) loop.take_hints(hints);

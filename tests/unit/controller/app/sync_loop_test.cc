@@ -38,8 +38,8 @@ TEST_F(SyncLoopTest, ACompleteListIsEnforcedAtTheStart) {
   EXPECT_EQ(now.allowed, 2U);
   EXPECT_EQ(now.denied, 1U);
   EXPECT_EQ(now.unknown, Verdict::kAllow);
-  EXPECT_EQ(now.last_full_sync, clock_.wall());
-  EXPECT_EQ(now.last_poll, clock_.wall());
+  EXPECT_EQ(now.last_full_sync, pxegate::now(clock_));
+  EXPECT_EQ(now.last_poll, pxegate::now(clock_));
 }
 
 TEST_F(SyncLoopTest, NothingIsEnforcedBeforeTheFirstListIsComplete) {
@@ -123,7 +123,7 @@ TEST_F(SyncLoopTest, AnInspectionWithoutNewsCostsNoSyncAndNoPortRequest) {
   run_for(14s);
   EXPECT_EQ(syncs(), before);
   EXPECT_EQ(ironic_.count("of "), 0);
-  EXPECT_EQ(status().last_poll, clock_.wall());
+  EXPECT_EQ(status().last_poll, pxegate::now(clock_));
 }
 
 TEST_F(SyncLoopTest, ANodeThatMovesBetweenTwoQueriesIsNotLost) {

@@ -67,9 +67,9 @@ TEST(StatusView, SaysWhatIsWrongAndWhatToDo) {
       {"eth2", false, "", "no such interface"});
   backend.status_.sources[0].consecutive_failures = 12;
   backend.status_.sources[0].last_error = "GET /v1/nodes: 401 Unauthorized";
-  backend.status_.sources[0].last_success = kNow.wall - seconds(300);
-  backend.status_.last_poll = kNow.wall - seconds(300);
-  backend.status_.last_full_sync = kNow.wall - seconds(301);
+  backend.status_.sources[0].last_success = kNow - seconds(300);
+  backend.status_.last_poll = kNow - seconds(300);
+  backend.status_.last_full_sync = kNow - seconds(301);
   EXPECT_EQ(status_view(status_of(backend)),
             "NOT HEALTHY: the xdp driver does not filter everywhere it should: "
             "eth2: no such interface; the controller tries again at each sync\n"
@@ -97,8 +97,8 @@ TEST(StatusView, ShowsTheBroker) {
   BrokerStatus& broker = backend.status_.broker.emplace();
   broker.endpoint = "rabbit1:5672";
   broker.connected = true;
-  broker.connected_since = kNow.wall - seconds(7200);
-  broker.last_message = kNow.wall - seconds(12);
+  broker.connected_since = kNow - seconds(7200);
+  broker.last_message = kNow - seconds(12);
   backend.status_.polls_every = seconds(15);
   backend.status_.polls_every_why = "notifications tell the news";
   backend.status_.narrowed_to = {"conductor_group = rack1", "shard = s2"};
@@ -123,7 +123,7 @@ TEST(StatusView, ALostBrokerIsSeenAtOnce) {
   BrokerStatus& broker = backend.status_.broker.emplace();
   broker.endpoint = "rabbit1:5672";
   broker.last_error = "connection refused\x1b[2J";
-  backend.status_.broker_lost_since = kNow.wall - seconds(34);
+  backend.status_.broker_lost_since = kNow - seconds(34);
   const std::string view = status_view(status_of(backend));
   EXPECT_THAT(view, StartsWith("healthy: 1 allowed, 2 denied; unknown machines "
                                "are allowed\n"
@@ -138,7 +138,7 @@ TEST(StatusView, ALostBrokerIsSeenAtOnce) {
 
 TEST(StatusView, ShowsAListThatIsHeldBack) {
   FakeBackend backend;
-  backend.status_.held_back = {"ports", 0, 101, 1, 3, kNow.wall - seconds(20)};
+  backend.status_.held_back = {"ports", 0, 101, 1, 3, kNow - seconds(20)};
   EXPECT_THAT(status_view(status_of(backend)),
               AllOf(HasSubstr("\ndegraded: Ironic listed 0 ports"),
                     HasSubstr("\nheld back     20 s ago: Ironic listed 0 "
@@ -300,7 +300,7 @@ TEST(ClientsView, FitsTheTerminalAndCountsWhatItLeavesOut) {
 TEST(StatusView, TellsTheLease) {
   FakeBackend backend;
   backend.status_.driver.lease = {false, seconds(98), "deny"};
-  backend.status_.last_renewal = kNow.wall - seconds(2);
+  backend.status_.last_renewal = kNow - seconds(2);
   EXPECT_THAT(status_view(status_of(backend)),
               HasSubstr("\npolicy lease  renewed 2.0 s ago, runs out in 98 s "
                         "unless renewed; then every request is denied "
@@ -362,6 +362,11 @@ TEST(SyncView, SaysWhatChanged) {
             "Synced in 0.4 s: 1 rule added or changed, 2 removed, another "
             "verdict for unknown machines.\n"
             "Repaired: eth1: the program was gone\n");
+  outcome.report = {0, 2, false, {}};
+  outcome.forced = true;
+  EXPECT_EQ(
+      sync_view(sync_json(outcome)),
+      "Synced in 0.4 s, by force: 0 rules added or changed, 2 removed.\n");
 }
 
 TEST(Views, LetNothingFromOutsideReachTheTerminal) {
@@ -375,8 +380,8 @@ TEST(Views, LetNothingFromOutsideReachTheTerminal) {
                             .lease = LeaseStatus{true, seconds(1), evil}};
   backend.status_.driver_error = evil;
   backend.status_.stale = true;
-  backend.status_.sources = {{evil, evil, {}, evil, kNow.wall, 3},
-                             {evil, evil, {}, evil, kNow.wall, 0}};
+  backend.status_.sources = {{evil, evil, {}, evil, kNow, 3},
+                             {evil, evil, {}, evil, kNow, 0}};
   backend.set_inventory(
       Inventory::make({{evil, evil, evil, evil, {}}},
                       {make_port(evil, evil, "52:54:00:00:00:0b")})

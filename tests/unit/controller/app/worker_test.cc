@@ -231,7 +231,7 @@ TEST_F(WorkerWithBrokerTest, AHintWakesItAndItLooks) {
   {
     const std::lock_guard lock(bus_.mutex);
     bus_.status.connected = true;
-    bus_.status.last_message = clock_.wall();
+    bus_.status.last_message = now(clock_);
     Hint hint;
     hint.node_uuid = kNode;
     hint.provision_state = "inspecting";
