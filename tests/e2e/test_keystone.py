@@ -22,8 +22,10 @@ from typing import Any
 
 import pytest
 
+import fault_proxy
+from fault_proxy import Exchange, Fault, FaultProxy, Reply
 from identity import INTERFACES, REGION, URL, secret_of
-from lab import Lab, wait_for
+from lab import Ironic, IronicError, Lab, wait_for
 from probe import Probe
 from subject import PATIENCE, REAL_IRONIC, Controller
 
@@ -332,6 +334,91 @@ def test_a_revoked_token_is_replaced(lab: Lab, site: Site, running: Controller) 
             assert wait_for(lambda: logins(lab) > before, PATIENCE), running.log()
             site.expect_open(running)
     assert wait_for(lambda: not trouble(running), PATIENCE)
+
+
+PAGE = 3
+
+
+@pytest.fixture
+def small_pages(lab: Lab, site: Site) -> Iterator[None]:
+    """Ironic's lists have many pages, and no page is answered by what Keystone said
+    of the token some seconds ago."""
+
+    def waits_for_the_ramdisk() -> bool:
+        """Until then ironic-inspector needs the API, or the inspection fails."""
+        path = f"/v1/introspection/{lab.ironic.node(OPEN)['uuid']}"
+        try:
+            found = lab.ironic.request("GET", path, server=Ironic.INSPECTOR)
+        except IronicError:
+            return False
+        return found["state"] == "waiting"
+
+    assert wait_for(waits_for_the_ramdisk, PATIENCE)
+    config = lab.state_dir / "ironic" / "ironic.conf"
+    before = config.read_text(encoding="utf-8")
+    text = before.replace("[api]\n", f"[api]\nmax_limit = {PAGE}\n")
+    text = re.sub("(?m)^token_cache_time = .*$", "token_cache_time = -1", text)
+    assert "max_limit" in text and "token_cache_time = -1" in text
+    config.write_text(text, encoding="utf-8")
+    lab.service("ironic-api", "restart")
+    yield
+    config.write_text(before, encoding="utf-8")
+    lab.service("ironic-api", "restart")
+
+
+def test_a_token_revoked_between_two_pages_of_a_list_is_replaced(
+    lab: Lab, site: Site, small_pages: None
+) -> None:
+    node = lab.ironic.enroll(f"ports-{time.time_ns()}", [], "manageable")
+    more = {f"52:54:00:0e:00:{number:02x}": "deny" for number in range(3 * PAGE)}
+    for mac in more:
+        lab.ironic.add_port(node, mac)
+    statuses: list[tuple[str, int]] = []  # of each request: its target, and how it went
+
+    def revoke(_: Reply) -> None:
+        lab.keystone.revoke_tokens(USER)
+        # Keystone counts in whole seconds: a token of the same second is revoked, too.
+        time.sleep(1.1)
+
+    def passed_on(exchange: Exchange) -> None:
+        reply = exchange.forward()
+        statuses.append((exchange.target, reply.status))
+        exchange.send(reply)
+
+    with (
+        FaultProxy(lab.namespace("spine"), Ironic.API) as proxy,
+        controller_for(lab, **SYSTEM) as controller,
+    ):
+        controller.set_defaults(
+            {
+                "ironic": {"endpoint_override": proxy.url},
+                # So that it is hardly ever a poll that is refused.
+                "pxe_filter": {"poll_interval": 10},
+            }
+        )
+        controller.configure({"ironic": SYSTEM})
+        controller.start_synced()
+        controller.wait_enforced({**site.verdicts(), **more})
+        with judged_all_the_time(lab, site):
+            before = logins(lab)
+            in_force = controller.enforced()
+            at_first = Fault(fault_proxy.then(revoke), r"^/v1/ports\?(?!.*(marker|node)=)", 1)
+            with proxy.faulty(at_first, Fault(passed_on)):
+                done = controller.cli("sync", "--timeout", str(PATIENCE))
+            assert done.returncode == 0
+            assert at_first.hits == 1
+            assert logins(lab) > before
+            refused = [target for target, status in statuses if status == 401]
+            assert refused, statuses
+            # What was refused came with the next token, and so did the rest.
+            assert (refused[0], 200) in statuses
+            pages = {target for target, status in statuses if status == 200}
+            assert sum("/ports?" in page and "marker=" in page for page in pages) >= 3
+            assert controller.enforced() == in_force
+            assert not trouble(controller)
+            site.expect_open(controller)
+        print(f"a list whose token was revoked between two pages: {done.stdout.strip()}")
+    lab.ironic.delete(node)
 
 
 def test_a_disabled_account_leaves_the_policy_as_it_is(
