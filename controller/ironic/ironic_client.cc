@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -20,9 +21,10 @@ using nlohmann::json;
 constexpr std::size_t kMaxLinkText = 4096;
 constexpr std::size_t kMaxWarned = 1000;
 
-// Ironic's API version history: since when it knows a filter.
+// Ironic's API version history: since when it knows a filter, or a field.
 constexpr ApiVersion kNodesByGroup{1, 46};
 constexpr ApiVersion kNodesByOwner{1, 50};
+constexpr ApiVersion kNodeLessee{1, 65};
 constexpr ApiVersion kNodesAndPortsByShard{1, 82};
 constexpr ApiVersion kPortsByGroup{1, 99};
 
@@ -124,7 +126,16 @@ IronicClient::narrowing() const {
            {"shard", &options_.shard}}};
 }
 
-CollectionFormat IronicClient::node_format(bool with_managed) const {
+std::vector<std::string> IronicClient::whose_fields() const {
+  const auto identity = authenticator_->identity();
+  if (!identity || identity->project_id.empty()) return {};
+  // An older one has no lessees.
+  if (service_.offers(kNodeLessee)) return {"owner", "lessee"};
+  return {"owner"};
+}
+
+CollectionFormat IronicClient::node_format(
+    bool with_managed, const std::vector<std::string>& more) const {
   CollectionFormat format{
       .name = "nodes",
       .fields = {"uuid", "name", "provision_state", "inspect_interface"}};
@@ -134,15 +145,20 @@ CollectionFormat IronicClient::node_format(bool with_managed) const {
   if (with_managed) {
     format.fields.emplace_back("driver_internal_info.inspector_manage_boot");
   }
+  format.fields.insert(format.fields.end(), more.begin(), more.end());
   return format;
 }
 
-std::string IronicClient::node_fields(bool with_managed) const {
+std::string IronicClient::node_fields(
+    bool with_managed, const std::vector<std::string>& more) const {
   std::string fields = "uuid,name,provision_state,inspect_interface";
   for (const auto& [name, value] : narrowing()) {
     if (!value->empty()) fields.append(",").append(name);
   }
   if (with_managed) fields += ",driver_internal_info";
+  for (const std::string& name : more) {
+    if (name != "owner" || options_.owner.empty()) fields += "," + name;
+  }
   return fields;
 }
 
@@ -214,11 +230,44 @@ Result<> IronicClient::probe(const Identity& identity) {
           ? who + ": with [pxe_filter] owner, set deny_unknown_macs = true too"
           : who + fmt::format(
                       ": log in with [ironic] system_scope = all (a role that "
-                      "Ironic's policy baremetal:node:list_all admits will do "
-                      "as well), or have this controller see to that project "
-                      "alone, with [pxe_filter] owner = {} and "
-                      "deny_unknown_macs = true",
+                      "Ironic's policies baremetal:node:list_all and "
+                      "baremetal:port:list_all admit will do as well), or have "
+                      "this controller see to that project alone, with "
+                      "[pxe_filter] owner = {} and deny_unknown_macs = true",
                       identity.project_id),
+      ErrorCode::kPermission);
+}
+
+Result<> IronicClient::check_ports_shown() const {
+  const auto identity = authenticator_->identity();
+  if (!identity || identity->project_id.empty() || visibility_.shown()) {
+    return {};
+  }
+  const std::string login =
+      fmt::format("the login {} ({})", pxegate::quoted(identity->user),
+                  pxegate::quoted(identity->scope));
+  if (visibility_.others() > 0) {
+    return fail(
+        fmt::format(
+            "Ironic shows {} {} nodes of other projects and not one port of "
+            "theirs, so that their machines would count as unknown: log in "
+            "with [ironic] system_scope = all, or have Ironic's policy "
+            "baremetal:port:list_all admit that login as "
+            "baremetal:node:list_all does (where those nodes have no ports "
+            "yet, nobody can tell)",
+            login, visibility_.others()),
+        ErrorCode::kPermission);
+  }
+  const bool narrowed = std::ranges::any_of(
+      narrowing(), [](const auto& each) { return !each.second->empty(); });
+  if (!narrowed || options_.unknown_denied) return {};
+  return fail(
+      fmt::format("of the nodes that this controller is about, all belong to "
+                  "the project of {}, so that nobody can tell whether Ironic "
+                  "shows it the ports of others, whose machines would count as "
+                  "unknown: set [pxe_filter] deny_unknown_macs = true, or log "
+                  "in with [ironic] system_scope = all",
+                  login),
       ErrorCode::kPermission);
 }
 
@@ -273,23 +322,43 @@ Result<Node> IronicClient::read_node(const json& item, bool with_managed) {
 Result<Page<Node>> IronicClient::get_nodes(Query query, std::string_view marker,
                                            bool with_managed,
                                            Listing& listing) {
-  const CollectionFormat format = node_format(with_managed);
-  narrow(query);
-  query.emplace_back("fields", node_fields(with_managed));
-  query.emplace_back("limit", std::to_string(options_.page_size));
+  const bool all = &listing == &all_nodes_;
   if (!marker.empty()) {
     if (auto valid = check_uuid("marker", marker); !valid) {
       return fail(valid.error());
     }
-    query.emplace_back("marker", marker);
   }
-  const auto answer = service_.get("/v1/nodes", query, marker, node_needs_);
+  narrow(query);
+  const auto ask = [&](const std::vector<std::string>& whose) {
+    Requirement needs = node_needs_;
+    const ApiVersion least = whose.size() > 1 ? kNodeLessee : kNodesByOwner;
+    if (!whose.empty() && needs.version < least) {
+      needs = {least, "a login for a project"};
+    }
+    Query page = query;
+    page.emplace_back("fields", node_fields(with_managed, whose));
+    page.emplace_back("limit", std::to_string(options_.page_size));
+    if (!marker.empty()) page.emplace_back("marker", marker);
+    return service_.get("/v1/nodes", page, marker, needs);
+  };
+  std::vector<std::string> whose;
+  if (all) whose = whose_fields();
+  auto answer = ask(whose);
   if (!answer) return fail(answer.error());
+  // Who we are is known since the first login, and may change with each.
+  if (all && whose != whose_fields()) {
+    whose = whose_fields();
+    answer = ask(whose);
+    if (!answer) return fail(answer.error());
+  }
   if (auto complete = check_complete(); !complete) {
     return fail(complete.error());
   }
 
+  const CollectionFormat format = node_format(with_managed, whose);
+  const auto identity = authenticator_->identity();
   Page<Node> page;
+  if (all && marker.empty()) visibility_.begin_nodes();
   listing.begin_page(marker);
   const auto end =
       read_collection(answer->body, format, [&](const json& item) -> Result<> {
@@ -304,6 +373,9 @@ Result<Page<Node>> IronicClient::get_nodes(Query query, std::string_view marker,
               ErrorCode::kInvalid);
         }
         if (auto added = listing.add(node->uuid); !added) return added;
+        if (!whose.empty() && identity) {
+          visibility_.add_node(item, identity->project_id);
+        }
         page.items.push_back(*std::move(node));
         return {};
       });
@@ -314,6 +386,7 @@ Result<Page<Node>> IronicClient::get_nodes(Query query, std::string_view marker,
   }
   page.last = !end->next;
   listing.end_page(page.last);
+  if (all && page.last) visibility_.end_nodes();
   return page;
 }
 
@@ -490,6 +563,7 @@ Result<Page<Port>> IronicClient::get_ports(std::string_view marker,
         auto port = read_port(item);
         if (!port) return fail(port.error());
         if (auto added = listing.add(port->uuid); !added) return added;
+        if (!one_node) visibility_.add_port(port->node_uuid);
         page.items.push_back(*std::move(port));
         return {};
       });
@@ -507,6 +581,7 @@ Result<Page<Port>> IronicClient::get_ports(std::string_view marker,
 Result<Page<Port>> IronicClient::ports_page(std::string_view marker) {
   if (marker.empty()) {
     complete_login_.reset();
+    visibility_.begin_ports();
     ports_from_start_ = true;
     port_filter_ = port_filter();
   }
@@ -521,12 +596,14 @@ Result<Page<Port>> IronicClient::ports_page(std::string_view marker) {
     }
     page = get_ports(marker, {}, all_ports_);
   }
-  if (page && page->last && std::exchange(ports_from_start_, false)) {
+  if (page && page->last && ports_from_start_) {
     // What the login may see can have changed since the list began.
     complete_login_.reset();
     if (auto complete = check_complete(); !complete) {
       return fail(complete.error());
     }
+    if (auto shown = check_ports_shown(); !shown) return fail(shown.error());
+    ports_from_start_ = false;
   }
   return page;
 }

@@ -22,6 +22,7 @@
 #include "controller/ironic/ironic_api.h"
 #include "controller/ironic/listing.h"
 #include "controller/ironic/login.h"
+#include "controller/ironic/port_visibility.h"
 #include "controller/ironic/service_client.h"
 
 namespace pxegate {
@@ -76,9 +77,12 @@ struct IronicOptions {
 // login. That is found out at the start of each list, at the end of one of
 // ports, and after each login, by asking for the nodes of a project that nobody
 // has: who may not see all of them is forbidden to. (Logins for the system or a
-// domain are refused the list as a whole.) Ironic's policy
-// baremetal:port:list_all is taken to admit the same logins, as it does unless
-// somebody wrote another. Every call of an incomplete login is kPermission.
+// domain are refused the list as a whole.) Every call of an incomplete login is
+// kPermission.
+// The policy for ports, baremetal:port:list_all, cannot be asked for so. A
+// list of all ports after one of all nodes is kPermission where the nodes are
+// not all of the login's own project and no port of the others' is listed; with
+// no such node in what the list is narrowed to, it is unless unknown_denied.
 class IronicClient final : public IronicApi {
  public:
   // kInvalid for an endpoint that is no URL, or where none is given and the
@@ -116,9 +120,14 @@ class IronicClient final : public IronicApi {
   std::array<std::pair<const char*, const std::string*>, 3> narrowing() const;
   // Adds what narrows a query for nodes.
   void narrow(Query& query) const;
-  CollectionFormat node_format(bool with_managed) const;
+  // Fields that tell whose a node is, where they are of interest: to a login
+  // for a project.
+  std::vector<std::string> whose_fields() const;
+  CollectionFormat node_format(bool with_managed,
+                               const std::vector<std::string>& more = {}) const;
   // What to ask for, to read it by node_format().
-  std::string node_fields(bool with_managed) const;
+  std::string node_fields(bool with_managed,
+                          const std::vector<std::string>& more = {}) const;
   // nullopt where the node belongs to this controller's part; else what of it
   // does not fit.
   Result<std::optional<std::string>> misfit(const nlohmann::json& item) const;
@@ -126,6 +135,8 @@ class IronicClient final : public IronicApi {
   // Asks Ironic where the current login was not found complete yet.
   Result<> check_complete();
   Result<> probe(const Identity& identity);
+  // At the end of a list of all ports.
+  Result<> check_ports_shown() const;
 
   Result<Page<Node>> get_nodes(Query query, std::string_view marker,
                                bool with_managed, Listing& listing);
@@ -145,6 +156,7 @@ class IronicClient final : public IronicApi {
   PortFilter port_filter_;         // of the latest list of ports
   bool ports_from_start_ = false;  // and not yet at its end
   std::optional<std::uint64_t> complete_login_;
+  PortVisibility visibility_;  // kept for a project's login only
   Listing all_nodes_;
   Listing all_ports_;
   std::set<std::string, std::less<>> warned_;  // nodes and ports, bounded

@@ -35,10 +35,12 @@ std::string uuid(int number) {
 class SharedIronic final : public HttpTransport {
  public:
   struct Machine {
-    std::string group;
-    std::string owner;
-    std::string shard;
+    std::string group{};
+    std::string owner{};
+    std::string shard{};
     std::string state = "available";
+    std::string lessee{};
+    bool ports = true;
   };
 
   Result<HttpResponse> send(const HttpRequest& request) override {
@@ -69,6 +71,10 @@ class SharedIronic final : public HttpTransport {
         return answer(406, json::object());
       }
     }
+    if (query["fields"].find("lessee") != std::string::npos &&
+        asked.minor < 65) {
+      return answer(406, json::object());
+    }
     if (path == "/v1/nodes") return nodes(query);
     if (path == "/v1/ports") return ports(query);
     for (std::size_t i = 0; i < machines.size(); ++i) {
@@ -79,14 +85,20 @@ class SharedIronic final : public HttpTransport {
     return answer(404, json::object());
   }
 
-  bool sees(const Machine& machine) const {
-    return list_all || machine.owner == project;
+  bool sees(const Machine& machine) const { return list_all || is_of(machine); }
+  bool sees_ports(const Machine& machine) const {
+    return (list_all && list_all_ports) || is_of(machine);
+  }
+  bool is_of(const Machine& machine) const {
+    return machine.owner == project || machine.lessee == project;
   }
 
   std::vector<Machine> machines;
   // Each machine has two ports: 1000 + 2 * machine, and the next.
   ApiVersion newest{1, 109};
+  // Its policies baremetal:node:list_all and baremetal:port:list_all.
   bool list_all = true;
+  bool list_all_ports = true;
   std::string project;  // of the login
   bool ignores_filters = false;
   bool knows_no_project = false;
@@ -116,6 +128,7 @@ class SharedIronic final : public HttpTransport {
             {"driver_internal_info", json::object()},
             {"conductor_group", machine.group},
             {"owner", or_null(machine.owner)},
+            {"lessee", or_null(machine.lessee)},
             {"shard", or_null(machine.shard)}};
   }
 
@@ -175,7 +188,8 @@ class SharedIronic final : public HttpTransport {
         "ports", query, 1000, static_cast<int>(2 * machines.size()),
         [&](int i) {
           const Machine& machine = machines[static_cast<std::size_t>(i / 2)];
-          return sees(machine) && passes(query, "shard", machine.shard) &&
+          return machine.ports && sees_ports(machine) &&
+                 passes(query, "shard", machine.shard) &&
                  passes(query, "conductor_groups", machine.group) &&
                  passes(query, "node", uuid(i / 2));
         },
@@ -439,6 +453,8 @@ TEST_F(NarrowingTest, AProjectsLoginIsRefusedWhatItIsNotShown) {
     EXPECT_THAT(error.message(),
                 AllOf(HasSubstr("its own project"), HasSubstr("project of p"),
                       HasSubstr("system_scope = all"),
+                      HasSubstr("baremetal:node:list_all and "
+                                "baremetal:port:list_all"),
                       HasSubstr("owner = p and deny_unknown_macs")));
   };
   check(nodes().error());
@@ -454,6 +470,79 @@ TEST_F(NarrowingTest, AProjectsLoginThatListAllAdmitsIsComplete) {
   log_in();
   EXPECT_EQ(nodes().value(), machines({0, 1, 2, 3}));
   EXPECT_EQ(owners_of_ports().value(), machines({0, 1, 2, 3}));
+}
+
+TEST_F(NarrowingTest, AProjectsLoginThatIsShownNoPortsOfOthersIsRefused) {
+  as_project();
+  ironic_.list_all = true;
+  ironic_.list_all_ports = false;
+  // What the project has on lease is its own as well.
+  ironic_.machines.push_back({.group = "a", .owner = "r", .lessee = "p"});
+  log_in({.page_size = 1});
+  ASSERT_EQ(nodes().value(), machines({0, 1, 2, 3, 4}));
+  EXPECT_THAT(ironic_.requests.back().url, HasSubstr("owner,lessee"));
+  const auto listed = owners_of_ports();
+  ASSERT_FALSE(listed);
+  EXPECT_EQ(listed.error().code(), ErrorCode::kPermission);
+  EXPECT_THAT(
+      listed.error().message(),
+      AllOf(HasSubstr("of p"), HasSubstr("2 nodes"), HasSubstr("not one port"),
+            HasSubstr("baremetal:port:list_all"),
+            HasSubstr("baremetal:node:list_all"),
+            HasSubstr("system_scope = all")));
+  // Nor does asking for the last page once more help.
+  EXPECT_EQ(client_->ports_page(uuid(1009)).error().code(),
+            ErrorCode::kPermission);
+  // One of theirs is enough.
+  ironic_.list_all_ports = true;
+  for (const int without : {0, 1, 2}) {
+    ironic_.machines[static_cast<std::size_t>(without)].ports = false;
+  }
+  log_in({.page_size = 1});
+  ASSERT_TRUE(nodes());
+  EXPECT_EQ(owners_of_ports().value(), machines({3, 4}));
+  // It is judged anew with each list.
+  ironic_.list_all_ports = false;
+  EXPECT_EQ(owners_of_ports().error().code(), ErrorCode::kPermission);
+}
+
+TEST_F(NarrowingTest, AnIronicWithoutLesseesIsAskedForOwnersOnly) {
+  as_project();
+  ironic_.list_all = true;
+  ironic_.list_all_ports = false;
+  ironic_.newest = {1, 64};
+  log_in({.page_size = 1});
+  ASSERT_TRUE(nodes());
+  EXPECT_EQ(owners_of_ports().error().code(), ErrorCode::kPermission);
+  ironic_.list_all_ports = true;
+  EXPECT_EQ(owners_of_ports().value(), machines({0, 1, 2, 3}));
+}
+
+TEST_F(NarrowingTest, AProjectsLoginOfItsOwnPartCannotTellWithoutOthers) {
+  as_project();
+  ironic_.list_all = true;
+  ironic_.list_all_ports = false;
+  log_in({.owner = "p"});
+  ASSERT_TRUE(nodes());
+  EXPECT_THAT(owners_of_ports().error().message(),
+              HasSubstr("deny_unknown_macs = true"));
+  log_in({.owner = "p", .unknown_denied = true});
+  ASSERT_TRUE(nodes());
+  EXPECT_TRUE(owners_of_ports());
+  // There are no others in all of Ironic.
+  std::erase_if(ironic_.machines,
+                [](const auto& machine) { return machine.owner != "p"; });
+  log_in();
+  ASSERT_TRUE(nodes());
+  EXPECT_TRUE(owners_of_ports());
+}
+
+TEST_F(NarrowingTest, OnlyAProjectsLoginAsksWhoseANodeIs) {
+  log_in();
+  ASSERT_TRUE(nodes());
+  for (const HttpRequest& request : ironic_.requests) {
+    EXPECT_THAT(request.url, Not(HasSubstr("lessee")));
+  }
 }
 
 TEST_F(NarrowingTest, AnOwnPartWillDoWhereTheUnknownAreDenied) {
