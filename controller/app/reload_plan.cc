@@ -64,9 +64,11 @@ ReloadPlan plan_place(const Config& from, const Config& to) {
 bool same_sources(const Config& one, const Config& other) {
   const Config::PxeFilter& a = one.pxe_filter;
   const Config::PxeFilter& b = other.pxe_filter;
-  // Which lists of a project's owner are complete depends on it.
+  // Which lists are complete, and which ports are listed, depends on it.
+  const bool narrowed =
+      !a.owner.empty() || !a.conductor_group.empty() || !a.shard.empty();
   const bool same_trust =
-      a.owner.empty() || a.deny_unknown_macs == b.deny_unknown_macs;
+      !narrowed || a.deny_unknown_macs == b.deny_unknown_macs;
   return one.ironic == other.ironic && one.inspector == other.inspector &&
          one.inspector_asked() == other.inspector_asked() &&
          a.conductor_group == b.conductor_group && a.shard == b.shard &&

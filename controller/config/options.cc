@@ -216,8 +216,10 @@ constexpr std::array kPxeFilterOptions = {
            .default_text = "",
            .help = "Be about the nodes of this conductor group only, as a "
                    "controller of one site among many. Machines of all other "
-                   "nodes are unknown to it then: set deny_unknown_macs where "
-                   "such machines can reach this network. Unset: every node.",
+                   "nodes are denied: for that the ports of every node are "
+                   "listed. With deny_unknown_macs, which denies them in any "
+                   "case, only those of this group are, where Ironic can (API "
+                   "1.99), which costs less. Unset: every node.",
            .set =
                +[](Config& c, std::string v) {
                  c.pxe_filter.conductor_group = std::move(v);
@@ -227,8 +229,10 @@ constexpr std::array kPxeFilterOptions = {
            .name = "shard",
            .type = OptionType::kString,
            .default_text = "",
-           .help = "Be about the nodes of this shard only (Ironic's API 1.82). "
-                   "Otherwise as conductor_group.",
+           .help =
+               "Be about the nodes of this shard only (Ironic's API 1.82). "
+               "Otherwise as conductor_group, but that Ironic filters ports "
+               "by shard since API 1.82.",
            .set = +[](Config& c,
                       std::string v) { c.pxe_filter.shard = std::move(v); },
            .example = "rack7"},
@@ -237,7 +241,9 @@ constexpr std::array kPxeFilterOptions = {
            .type = OptionType::kString,
            .default_text = "",
            .help = "Be about the nodes of this owner, a project's ID, only. "
-                   "Otherwise as conductor_group.",
+                   "Machines of all other nodes are denied; the ports of every "
+                   "node that the login may see are listed for that. Unset: "
+                   "every node.",
            .set = +[](Config& c,
                       std::string v) { c.pxe_filter.owner = std::move(v); }},
     Option{

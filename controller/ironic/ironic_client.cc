@@ -178,6 +178,8 @@ Result<std::optional<std::string>> IronicClient::misfit(
 }
 
 IronicClient::PortFilter IronicClient::port_filter() const {
+  // The machines of others are denied by their ports.
+  if (!options_.unknown_denied) return {};
   if (!options_.shard.empty()) {
     return {{{"shard", options_.shard}}, node_needs_};
   }

@@ -37,8 +37,8 @@ struct IronicOptions {
   std::string shard{};
   std::string owner{};
   // [pxe_filter] deny_unknown_macs: what Ironic does not show is denied. Only
-  // then a login that sees its own project's nodes alone will do, together
-  // with `owner` = that project.
+  // then ports are narrowed as well, and a login that sees its own project's
+  // nodes alone will do, together with `owner` = that project.
   bool unknown_denied = false;
   // Ironic lowers it to its own [api] max_limit.
   std::size_t page_size = 1000;
@@ -64,13 +64,11 @@ struct IronicOptions {
 //
 // Narrowing. Nodes are asked for with conductor_group (from 1.46), owner (1.50)
 // and shard (1.82), and a node that does not fit fails the list: a server that
-// ignores a filter must not widen it. node() knows nothing of others. Ports
-// are asked for by shard, or else by conductor_group where Ironic can (1.99),
-// or else all of them. So a port of another part's node is
-// - listed, and denied for want of its node, with `owner` and with an Ironic
-//   that cannot filter ports;
-// - not listed, and its machine unknown, where Ironic filters. Unknown machines
-//   that must not boot here need deny_unknown_macs.
+// ignores a filter must not widen it. node() knows nothing of others. Of ports
+// all are asked for, so that the machines of another part's nodes are known,
+// and denied for want of their node. Where unknown_denied keeps them out
+// anyway, ports are asked for by shard, or else by conductor_group where Ironic
+// can (1.99), or else all of them.
 //
 // Completeness. To a login for a project Ironic shows that project's nodes
 // alone, and no error, unless its policy baremetal:node:list_all admits the

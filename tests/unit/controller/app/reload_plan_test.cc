@@ -116,6 +116,20 @@ TEST(ReloadPlan, DependsOnTheDriverAndOnWhatItReads) {
   }
 }
 
+// Which ports are listed depends on it then.
+TEST(ReloadPlan, WhetherTheUnknownAreDeniedIsTheSourcesMatterWhereNarrowed) {
+  for (std::string Config::PxeFilter::*part :
+       {&Config::PxeFilter::conductor_group, &Config::PxeFilter::shard,
+        &Config::PxeFilter::owner}) {
+    Config from;
+    from.pxe_filter.driver = "noop";
+    from.pxe_filter.*part = "x";
+    Config to = from;
+    to.pxe_filter.deny_unknown_macs = true;
+    EXPECT_EQ(plan_reload(from, to).kind, kRestart);
+  }
+}
+
 TEST(ReloadPlan, ARefusalSaysWhatToDoInstead) {
   Config from;
   from.pxe_filter.driver = "dnsmasq";

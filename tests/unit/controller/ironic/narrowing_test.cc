@@ -290,8 +290,22 @@ TEST_F(NarrowingTest, WithoutItEverythingIsListed) {
   EXPECT_EQ(last_version(), "1.53");
 }
 
+TEST_F(NarrowingTest, PortsOfOthersAreListedUnlessTheUnknownAreDenied) {
+  for (const IronicOptions& options :
+       {IronicOptions{.conductor_group = "a"}, IronicOptions{.shard = "sa"}}) {
+    IronicOptions denying = options;
+    denying.unknown_denied = true;
+    connect(options);
+    EXPECT_EQ(nodes().value(), machines({0, 1}));
+    EXPECT_EQ(owners_of_ports().value(), machines({0, 1, 2, 3}));
+    connect(denying);
+    EXPECT_EQ(nodes().value(), machines({0, 1}));
+    EXPECT_EQ(owners_of_ports().value(), machines({0, 1}));
+  }
+}
+
 TEST_F(NarrowingTest, AShardIsFilteredByIronicForNodesAndPorts) {
-  connect({.shard = "sa"});
+  connect({.shard = "sa", .unknown_denied = true});
   EXPECT_EQ(nodes().value(), machines({0, 1}));
   EXPECT_EQ(last_version(), "1.82");
   EXPECT_EQ(owners_of_ports().value(), machines({0, 1}));
@@ -299,7 +313,7 @@ TEST_F(NarrowingTest, AShardIsFilteredByIronicForNodesAndPorts) {
 }
 
 TEST_F(NarrowingTest, PortsOfAConductorGroupAreFilteredWhereIronicCan) {
-  connect({.conductor_group = "B"});
+  connect({.conductor_group = "B", .unknown_denied = true});
   EXPECT_EQ(nodes().value(), machines({2, 3}));
   EXPECT_EQ(last_version(), "1.53");
   EXPECT_EQ(owners_of_ports().value(), machines({2, 3}));
@@ -307,7 +321,7 @@ TEST_F(NarrowingTest, PortsOfAConductorGroupAreFilteredWhereIronicCan) {
 
   // An older one lists all, so that others are known, and denied.
   ironic_.newest = {1, 98};
-  connect({.conductor_group = "b"});
+  connect({.conductor_group = "b", .unknown_denied = true});
   EXPECT_EQ(nodes().value(), machines({2, 3}));
   EXPECT_EQ(owners_of_ports().value(), machines({0, 1, 2, 3}));
 }
@@ -368,7 +382,7 @@ TEST_F(NarrowingTest, AShardHasNoComma) {
 }
 
 TEST_F(NarrowingTest, ADowngradeWhilePortsAreListedRestartsTheList) {
-  connect({.conductor_group = "a", .page_size = 2});
+  connect({.conductor_group = "a", .unknown_denied = true, .page_size = 2});
   ASSERT_TRUE(nodes());
   int pages = 0;
   ironic_.before_answer = [&](const HttpRequest&) {
@@ -382,7 +396,7 @@ TEST_F(NarrowingTest, ADowngradeWhilePortsAreListedRestartsTheList) {
 }
 
 TEST_F(NarrowingTest, ADowngradeBeforePortsAreListedListsAll) {
-  connect({.conductor_group = "a"});
+  connect({.conductor_group = "a", .unknown_denied = true});
   ASSERT_TRUE(nodes());
   ironic_.newest = {1, 60};
   EXPECT_EQ(owners_of_ports().value(), machines({0, 1, 2, 3}));
@@ -408,6 +422,7 @@ RC_GTEST_FIXTURE_PROP(NarrowingTest, ItListsItsPartAndNoNodeMore, ()) {
       .conductor_group = word({"", "a"}),
       .shard = word({"", "sa"}),
       .owner = word({"", "p"}),
+      .unknown_denied = *rc::gen::arbitrary<bool>(),
       .page_size = *rc::gen::inRange<std::size_t>(1, 5)};
   connect(options);
   std::set<std::string> expected;
@@ -430,6 +445,9 @@ RC_GTEST_FIXTURE_PROP(NarrowingTest, ItListsItsPartAndNoNodeMore, ()) {
   RC_ASSERT(owners.has_value());
   RC_ASSERT(std::includes(owners->begin(), owners->end(), expected.begin(),
                           expected.end()));
+  if (!options.unknown_denied) {
+    RC_ASSERT(owners->size() == static_cast<std::size_t>(count));
+  }
 }
 
 // --- Completeness
