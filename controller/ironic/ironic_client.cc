@@ -220,9 +220,21 @@ Result<> IronicClient::probe(const Identity& identity) {
     if (end) return {};
     return fail(end.error().within(answer->request));
   }
-  if (service_.last_status() != 403) return fail(answer.error());
+  const int status = service_.last_status();
+  if (status != 403 && status != 400) return fail(answer.error());
   const bool own_part = options_.owner == identity.project_id;
   if (own_part && options_.unknown_denied) return {};
+  if (status == 400) {
+    return fail(
+        fmt::format(
+            "{}: this Ironic does not filter nodes by project, so that nobody "
+            "can tell whether a login for a project is shown all: log in with "
+            "[ironic] system_scope = all, or have this controller see to that "
+            "project alone, with [pxe_filter] owner = {} and deny_unknown_macs "
+            "= true",
+            answer.error().message(), identity.project_id),
+        ErrorCode::kPermission);
+  }
   const std::string who = fmt::format(
       "Ironic shows the login {} ({}) the nodes of its own project only, and "
       "every other machine would count as unknown",

@@ -602,7 +602,16 @@ TEST_F(NarrowingTest, AnIronicThatCannotBeAskedIsNotBelieved) {
   ironic_.list_all = true;
   ironic_.knows_no_project = true;
   log_in();
-  EXPECT_THAT(nodes().error().message(), HasSubstr("HTTP 400"));
+  EXPECT_EQ(nodes().error().code(), ErrorCode::kPermission);
+  EXPECT_THAT(nodes().error().message(),
+              AllOf(HasSubstr("HTTP 400"),
+                    HasSubstr("does not filter nodes by project"),
+                    HasSubstr("system_scope = all"),
+                    HasSubstr("owner = p and deny_unknown_macs = true")));
+  // That part alone needs no question; what Ironic shows is enough for it.
+  log_in({.owner = "p", .unknown_denied = true});
+  EXPECT_EQ(nodes().value(), machines({0, 2}));
+  log_in();
   ironic_.knows_no_project = false;
   ironic_.ignores_filters = true;
   EXPECT_THAT(nodes().error().message(), HasSubstr("filter by project"));
