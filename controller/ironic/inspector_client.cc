@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "controller/ironic/collection.h"
@@ -77,6 +78,7 @@ Result<InspectorClient::Uuids> InspectorClient::read_list() {
   Listing listing(options_.max_items);
   Uuids uuids;
   std::string marker;
+  std::optional<unsigned> moves;
   for (;;) {
     Query query{{"state", kUnfinishedStates}};
     if (!marker.empty()) query.emplace_back("marker", marker);
@@ -84,6 +86,11 @@ Result<InspectorClient::Uuids> InspectorClient::read_list() {
     const auto answer = service_.get("/v1/introspection", query,
                                      marker.empty() ? "" : "marker");
     if (!answer) return fail(answer.error());
+    if (!moves) moves = service_.moves();
+    if (*moves != service_.moves()) {
+      return fail("a new login's catalogue has ironic-inspector elsewhere",
+                  kChanged);
+    }
     std::string last;
     bool advances = true;
     listing.begin_page(marker);

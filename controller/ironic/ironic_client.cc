@@ -333,9 +333,18 @@ Result<Node> IronicClient::read_node(const json& item, bool with_managed) {
   return node;
 }
 
+Result<> IronicClient::check_place(Place& place) const {
+  if (!place) place = service_.moves();
+  if (*place == service_.moves()) return {};
+  return fail(fmt::format("a new login's catalogue has Ironic at {}, which may "
+                          "be another one: the list has to begin anew",
+                          service_.last_endpoint()),
+              ErrorCode::kUnavailable);
+}
+
 Result<Page<Node>> IronicClient::get_nodes(Query query, std::string_view marker,
-                                           bool with_managed,
-                                           Listing& listing) {
+                                           bool with_managed, Listing& listing,
+                                           Place& place) {
   const bool all = &listing == &all_nodes_;
   if (!marker.empty()) {
     if (auto valid = check_uuid("marker", marker); !valid) {
@@ -368,6 +377,8 @@ Result<Page<Node>> IronicClient::get_nodes(Query query, std::string_view marker,
   if (auto complete = check_complete(); !complete) {
     return fail(complete.error());
   }
+
+  if (auto same = check_place(place); !same) return fail(same.error());
 
   const CollectionFormat format = node_format(with_managed, whose);
   const auto identity = authenticator_->identity();
@@ -409,9 +420,10 @@ Result<std::vector<Node>> IronicClient::nodes_in_state(
   Listing listing(options_.max_items);
   std::vector<Node> nodes;
   std::string marker;
+  Place place;
   for (;;) {
     auto page = get_nodes({{"provision_state", std::string(provision_state)}},
-                          marker, true, listing);
+                          marker, true, listing, place);
     if (!page) {
       const Error& error = page.error();
       if (error.code() != ErrorCode::kNotFound) return fail(error);
@@ -474,7 +486,8 @@ Result<std::optional<Node>> IronicClient::node(std::string_view uuid) {
 
 Result<Page<Node>> IronicClient::nodes_page(std::string_view marker) {
   if (marker.empty()) complete_login_.reset();
-  return get_nodes({}, marker, false, all_nodes_);
+  if (marker.empty()) list_place_.reset();
+  return get_nodes({}, marker, false, all_nodes_, list_place_);
 }
 
 Result<Port> IronicClient::read_port(const json& item) {
@@ -540,7 +553,7 @@ void IronicClient::warn_once(std::string_view what, std::string_view message) {
 
 Result<Page<Port>> IronicClient::get_ports(std::string_view marker,
                                            std::string_view node,
-                                           Listing& listing) {
+                                           Listing& listing, Place& place) {
   static const CollectionFormat kFormat{
       .name = "ports",
       .fields = {"uuid", "address", "node_uuid", "extra.client-id",
@@ -569,6 +582,7 @@ Result<Page<Port>> IronicClient::get_ports(std::string_view marker,
   if (auto complete = check_complete(); !complete) {
     return fail(complete.error());
   }
+  if (auto same = check_place(place); !same) return fail(same.error());
 
   Page<Port> page;
   listing.begin_page(marker);
@@ -599,7 +613,10 @@ Result<Page<Port>> IronicClient::ports_page(std::string_view marker) {
     ports_from_start_ = true;
     port_filter_ = port_filter();
   }
-  auto page = get_ports(marker, {}, all_ports_);
+  auto page = get_ports(marker, {}, all_ports_, list_place_);
+  if (!page && !ports_from_start_ && !check_place(list_place_)) {
+    return fail(page.error().message(), ErrorCode::kNotFound);
+  }
   if (!page && !port_filter_.query.empty() && options_.shard.empty() &&
       !service_.offers(kPortsByGroup)) {
     // Ironic has become an older one. What was listed so far was filtered.
@@ -608,7 +625,7 @@ Result<Page<Port>> IronicClient::ports_page(std::string_view marker) {
       return fail(page.error().message() + " (and could while the list began)",
                   ErrorCode::kUnavailable);
     }
-    page = get_ports(marker, {}, all_ports_);
+    page = get_ports(marker, {}, all_ports_, list_place_);
   }
   if (page && page->last && ports_from_start_) {
     // What the login may see can have changed since the list began.
@@ -627,8 +644,9 @@ Result<std::vector<Port>> IronicClient::ports_of_node(std::string_view uuid) {
   Listing listing(options_.max_items);
   std::vector<Port> ports;
   std::string marker;
+  Place place;
   for (;;) {
-    auto page = get_ports(marker, uuid, listing);
+    auto page = get_ports(marker, uuid, listing, place);
     if (!page) {
       const Error& error = page.error();
       if (error.code() != ErrorCode::kNotFound) return fail(error);

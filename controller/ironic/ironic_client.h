@@ -91,7 +91,10 @@ class IronicClient final : public IronicApi {
       Authenticator& authenticator, const Clock& clock);
 
   // As IronicApi says. kUnavailable where the list changed under the reader
-  // so that it has to be read again.
+  // so that it has to be read again; for a list of all nodes and then all
+  // ports, where a new login's catalogue names another endpoint: until
+  // nodes_page("") begins a new one. (Asked for what came after such a list,
+  // ports_page() is kNotFound then.)
   Result<std::vector<Node>> nodes_in_state(
       std::string_view provision_state) override;
   Result<std::optional<Node>> node(std::string_view uuid) override;
@@ -136,11 +139,16 @@ class IronicClient final : public IronicApi {
   // At the end of a list of all ports.
   Result<> check_ports_shown() const;
 
+  // ServiceClient::moves() while a list is read; nullopt: not begun.
+  using Place = std::optional<unsigned>;
+  Result<> check_place(Place& place) const;
+
   Result<Page<Node>> get_nodes(Query query, std::string_view marker,
-                               bool with_managed, Listing& listing);
+                               bool with_managed, Listing& listing,
+                               Place& place);
   // `node` empty: of all nodes.
   Result<Page<Port>> get_ports(std::string_view marker, std::string_view node,
-                               Listing& listing);
+                               Listing& listing, Place& place);
   Result<Node> read_node(const nlohmann::json& item, bool with_managed);
   Result<Port> read_port(const nlohmann::json& item);
   // `text`, or empty after a warning; `what` as in "node 1111…".
@@ -155,6 +163,7 @@ class IronicClient final : public IronicApi {
   bool ports_from_start_ = false;  // and not yet at its end
   std::optional<std::uint64_t> complete_login_;
   PortVisibility visibility_;  // kept for a project's login only
+  Place list_place_;           // of the list of all
   Listing all_nodes_;
   Listing all_ports_;
   std::set<std::string, std::less<>> warned_;  // nodes and ports, bounded

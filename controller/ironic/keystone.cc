@@ -567,6 +567,13 @@ Result<std::string> KeystoneAuthenticator::endpoint() {
   if (!options.service_name.empty()) {
     wanted += ", service_name = " + pxegate::quoted(options.service_name);
   }
+  if (facts.ambiguous) {
+    return fail(fmt::format(
+        "Keystone's catalogue has several endpoints for [{0}] {1}: {2}. Set "
+        "[{0}] region_name (or service_name) to one of them, or "
+        "endpoint_override",
+        options.section, wanted, facts.catalogue));
+  }
   return fail(
       fmt::format("Keystone's catalogue has no endpoint for [{0}] {1}; "
                   "it has {2}. Correct these, or set [{0}] "

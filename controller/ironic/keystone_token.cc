@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -110,15 +111,25 @@ class Choice {
       if (wanted == filter_.valid_interfaces.end()) continue;
       const Rank found{*rank, static_cast<std::size_t>(
                                   wanted - filter_.valid_interfaces.begin())};
-      if (best_ && *best_ <= found) continue;
+      if (best_ && *best_ < found) continue;
+      if (!best_ || found < *best_) fits_.clear();
       best_ = found;
-      url_ = std::move(url);
+      while (url.ends_with('/')) url.pop_back();
+      std::string where =
+          pxegate::quoted(url) + " in " + pxegate::quoted(region);
+      if (!name.empty()) where += " named " + pxegate::quoted(name);
+      if (fits_.size() < kMaxListed) fits_.emplace(std::move(url), where);
     }
   }
 
   void finish(TokenFacts& facts) {
-    facts.endpoint = std::move(url_);
-    if (!similar_.empty()) {
+    facts.ambiguous = fits_.size() > 1;
+    if (fits_.size() == 1) facts.endpoint = fits_.begin()->first;
+    if (facts.ambiguous) {
+      std::vector<std::string> rivals;
+      for (const auto& [url, where] : fits_) rivals.push_back(where);
+      facts.catalogue = fmt::format("{}", fmt::join(rivals, ", "));
+    } else if (!similar_.empty()) {
       facts.catalogue = fmt::format("{}", fmt::join(similar_, ", "));
     } else if (!others_.empty()) {
       std::vector<std::string> types;
@@ -135,7 +146,7 @@ class Choice {
 
   const EndpointFilter& filter_;
   std::optional<Rank> best_;
-  std::string url_;
+  std::map<std::string, std::string> fits_;  // best_: URL, and where it is
   std::vector<std::string> similar_;
   std::set<std::string> others_;
 };

@@ -26,14 +26,17 @@ struct EndpointFilter {
 struct TokenFacts {
   std::chrono::milliseconds life{};  // expires_at - issued_at, positive
   Identity identity;
-  std::string endpoint;   // verbatim; empty where none fits
-  std::string catalogue;  // what there is instead, for messages; bounded
+  std::string endpoint;    // verbatim; empty where none fits, or several do
+  std::string catalogue;   // what there is instead, for messages; bounded
+  bool ambiguous = false;  // several fit equally: `catalogue` has them
 };
 
 // Reads the body of a 201 from POST /v3/auth/tokens: {"token": {…}}. Holds
 // one service of the catalogue at a time, and of the rest what it needs. The
-// endpoint is chosen as keystoneauth1's ServiceCatalog does. kInvalid, telling
-// what is wrong where, for what is no such answer. Does not throw.
+// endpoint is chosen as keystoneauth1's ServiceCatalog does, but that where
+// several fit equally it takes the first, in an order that Keystone does not
+// promise; here none is chosen. kInvalid, telling what is wrong where, for what
+// is no such answer. Does not throw.
 Result<TokenFacts> read_token(std::string_view body,
                               const EndpointFilter& filter);
 

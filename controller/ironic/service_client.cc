@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 
+#include "controller/base/log.h"
 #include "controller/base/secret.h"
 #include "controller/base/text.h"
 #include "controller/ironic/http_answer.h"
@@ -286,6 +287,12 @@ Result<ServiceClient::Answer> ServiceClient::get(std::string_view path,
     const auto base = endpoint();
     if (!base) {
       return fail(base.error().within(request.method + " " + target));
+    }
+    if (!last_endpoint_.empty() && last_endpoint_ != *base) {
+      ++moves_;
+      log::warning(
+          "the catalogue of a new login has {} at {} and no longer at {}",
+          traits_.name, *base, last_endpoint_);
     }
     last_endpoint_ = *base;
     request.url = *base + target;

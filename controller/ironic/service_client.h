@@ -85,6 +85,9 @@ class ServiceClient {
   // The same for the latest request, where endpoint_override is not set; empty
   // before the first.
   const std::string& last_endpoint() const { return last_endpoint_; }
+  // How often a new login's catalogue named another one: what was read before
+  // and after may be of two servers.
+  unsigned moves() const { return moves_; }
   // Whether its latest answer says that the service has that version.
   bool offers(ApiVersion version) const {
     return offered_ && offered_->highest >= version;
@@ -117,6 +120,7 @@ class ServiceClient {
   ServiceTraits traits_;
   std::string override_;  // without "/v1" and without trailing '/'
   std::string last_endpoint_;
+  unsigned moves_ = 0;
   HttpTransport* transport_;
   Authenticator* authenticator_;
   const Clock* clock_;

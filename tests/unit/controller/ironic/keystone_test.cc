@@ -415,6 +415,21 @@ TEST_F(KeystoneTest, ACatalogueWithoutTheServiceIsToldWithWhatItHas) {
   EXPECT_THAT(auth_->endpoint().error().message(), HasSubstr("it has nothing"));
 }
 
+TEST_F(KeystoneTest, WhereSeveralEndpointsFitTheOperatorHasToSay) {
+  keystone_.catalog = json::parse(R"([{"type": "baremetal", "endpoints": [
+    {"interface": "public", "region_id": "One", "url": "http://1"},
+    {"interface": "public", "region_id": "Two", "url": "http://2"}]}])");
+  start();
+  EXPECT_THAT(
+      auth_->endpoint().error().message(),
+      AllOf(HasSubstr("\"One\""), HasSubstr("\"Two\""),
+            HasSubstr("[ironic] region_name"), HasSubstr("endpoint_override")));
+  KeystoneOptions options = by_password();
+  options.region_name = "Two";
+  start(options);
+  EXPECT_EQ(auth_->endpoint().value(), "http://2");
+}
+
 // --- Secrets -----------------------------------------------------------------
 
 // Every failure that there is, with markers in all secrets, and a Keystone

@@ -128,6 +128,39 @@ TEST(ReadToken, TellsWhoAndForWhat) {
   EXPECT_EQ(read(content)->identity.scope, "domain d");
 }
 
+TEST(Catalogue, OfSeveralThatFitEquallyNoneIsTaken) {
+  const json two_regions =
+      json::array({service("baremetal", "ironic",
+                           {{"public", "one", "http://1"},
+                            {"public", "two", "http://2"},
+                            {"internal", "one", "http://i"}})});
+  EndpointFilter filter = baremetal();
+  EXPECT_EQ(endpoint(two_regions, filter), "http://i");
+  filter.valid_interfaces = {"public"};
+  const auto facts = read(token(two_regions), filter);
+  ASSERT_TRUE(facts);
+  EXPECT_TRUE(facts->ambiguous);
+  EXPECT_THAT(facts->endpoint, IsEmpty());
+  EXPECT_THAT(facts->catalogue, AllOf(HasSubstr("\"http://1\" in \"one\""),
+                                      HasSubstr("\"http://2\" in \"two\"")));
+  filter.region_name = "two";
+  EXPECT_EQ(endpoint(two_regions, filter), "http://2");
+
+  const json two_services =
+      json::array({service("baremetal", "a", {{"public", "r", "http://1"}}),
+                   service("baremetal", "b", {{"public", "r", "http://2"}})});
+  filter = baremetal();
+  EXPECT_TRUE(read(token(two_services), filter)->ambiguous);
+  filter.service_name = "b";
+  EXPECT_EQ(endpoint(two_services, filter), "http://2");
+
+  // The same one twice is one.
+  const json same =
+      json::array({service("baremetal", "a", {{"public", "r", "http://1"}}),
+                   service("baremetal", "b", {{"public", "s", "http://1/"}})});
+  EXPECT_EQ(endpoint(same, baremetal()), "http://1");
+}
+
 TEST(Catalogue, TheFirstInterfaceThatThereIsWins) {
   const json catalog = json::array(
       {service("identity", "keystone", {{"internal", "r", "http://no"}}),
@@ -152,7 +185,7 @@ TEST(Catalogue, RegionAndNameChoose) {
            {{"public", "one", "http://one"}, {"public", "two", "http://two"}}),
        service("baremetal", "other", {{"public", "one", "http://other"}})});
   EndpointFilter filter = baremetal();
-  EXPECT_EQ(endpoint(catalog, filter), "http://one");
+  EXPECT_EQ(endpoint(catalog, filter), "");
   filter.region_name = "two";
   EXPECT_EQ(endpoint(catalog, filter), "http://two");
   filter.region_name = "three";

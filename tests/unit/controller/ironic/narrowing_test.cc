@@ -617,6 +617,38 @@ TEST_F(NarrowingTest, AnIronicThatCannotBeAskedIsNotBelieved) {
   EXPECT_THAT(nodes().error().message(), HasSubstr("filter by project"));
 }
 
+// The fake Keystone has another endpoint for each login.
+TEST_F(NarrowingTest, AListIsOfOneEndpoint) {
+  log_in({.page_size = 1});
+  ASSERT_TRUE(client_->nodes_page(""));
+  clock_.advance(std::chrono::hours{2});
+  EXPECT_EQ(client_->nodes_page(uuid(0)).error().code(),
+            ErrorCode::kUnavailable);
+  EXPECT_EQ(client_->nodes_page(uuid(0)).error().code(),
+            ErrorCode::kUnavailable)
+      << "asked once more";
+  EXPECT_EQ(nodes().value(), machines({0, 1, 2, 3}));
+  // Its ports are of the same.
+  clock_.advance(std::chrono::hours{2});
+  EXPECT_THAT(owners_of_ports().error().message(), HasSubstr("ironic-3"));
+  EXPECT_EQ(owners_of_ports().error().code(), ErrorCode::kUnavailable);
+  ASSERT_TRUE(nodes());
+  ASSERT_TRUE(owners_of_ports());
+  // What came after it is asked of the same, too.
+  ASSERT_TRUE(client_->ports_page(uuid(1007)));
+  clock_.advance(std::chrono::hours{2});
+  EXPECT_EQ(client_->ports_page(uuid(1007)).error().code(),
+            ErrorCode::kNotFound);
+  for (auto& machine : ironic_.machines) machine.state = "inspecting";
+  int pages = 0;
+  ironic_.before_answer = [&](const HttpRequest&) {
+    if (++pages == 1) clock_.advance(std::chrono::hours{2});
+  };
+  EXPECT_EQ(client_->nodes_in_state("inspecting").error().code(),
+            ErrorCode::kUnavailable);
+  EXPECT_THAT(client_->nodes_in_state("inspecting").value(), SizeIs(4));
+}
+
 TEST_F(NarrowingTest, TheLoginIsDescribed) {
   log_in();
   auto login = client_->login();

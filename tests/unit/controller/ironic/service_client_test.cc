@@ -137,6 +137,7 @@ TEST_F(ServiceClientTest, WithoutAnEndpointTheCatalogueIsAsked) {
   ASSERT_TRUE(client->get("/v1/nodes", {}));
   EXPECT_EQ(transport_.requests.back().url, "https://two/baremetal/v1/nodes");
   EXPECT_EQ(client->last_endpoint(), "https://two/baremetal");
+  EXPECT_EQ(client->moves(), 1u);
   // endpoint_override wins.
   transport_.push(200, "{}");
   ASSERT_TRUE(make("http://mine")->get("/v1/nodes", {}));
