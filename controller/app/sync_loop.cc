@@ -617,9 +617,16 @@ void SyncLoop::request_full_sync(Answer answer, bool force) {
   // each other from ever being answered.
   if (served_.empty()) relist_.drop();
   if (relist_.phase() == Relist::Phase::kIdle) next_list_ = now;
-  next_poll_ = std::min(next_poll_, now);
-  next_inspector_ = std::min(next_inspector_, now);
+  retry_logins();
   if (!enforcer_.working()) enforcer_.retry_now();
+}
+
+void SyncLoop::retry_logins() {
+  const Monotonic now = clock_.now();
+  ironic_.retry_login();
+  next_poll_ = std::min(next_poll_, now);
+  if (inspector_) inspector_->retry_login();
+  next_inspector_ = std::min(next_inspector_, now);
 }
 
 void SyncLoop::answer_served(const Result<SyncOutcome>& outcome) {
@@ -642,6 +649,9 @@ void SyncLoop::reconfigure(SyncLoopOptions options) {
   driver_period_ = host_.sync_period(options_.sync_period);
   reschedule_poll();
   next_inspector_ = std::min(next_inspector_, now + options_.poll_interval);
+  // What failed may have been mended by whoever has the options read again.
+  if (poll_health_.failing() || inspector_health_.failing()) retry_logins();
+  if (list_health_.failing()) next_list_ = now;
   if (relist_.phase() == Relist::Phase::kIdle && !list_health_.failing()) {
     schedule_full_list();
   }

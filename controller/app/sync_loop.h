@@ -220,6 +220,7 @@ class SyncLoop {
   Result<SyncReport> enforce(Enforcer::When when);
   void note_enforced();
   void renew_lease();
+  void retry_logins();
   void update_nodes();
   void answer_served(const Result<SyncOutcome>& outcome);
   SourceStatus ironic_status() const;

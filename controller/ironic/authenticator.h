@@ -38,6 +38,11 @@ class Authenticator {
   // something newer to offer now, so that one more try makes sense.
   virtual Result<bool> renew() = 0;
 
+  // An operator asks for it: where an identity service refused a login, or was
+  // away, the next authorize() tries again at once, though not more often than
+  // it bears, nor sooner than it asked for itself.
+  virtual void retry_login() {}
+
   // How it authenticates, for messages: as in "auth_type = none". No secrets.
   virtual std::string describe() const = 0;
 

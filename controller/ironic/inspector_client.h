@@ -42,6 +42,7 @@ class InspectorClient final : public InspectorApi {
   using Uuids = std::set<std::string, std::less<>>;
   Result<Uuids> unfinished() override;
   std::string endpoint() const override { return service_.last_endpoint(); }
+  void retry_login() override { service_.retry_login(); }
 
   // As IronicClient::login().
   Result<Login> login();

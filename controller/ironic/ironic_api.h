@@ -53,6 +53,10 @@ class IronicApi {
 
   // Where it asks, without /v1; empty before a catalogue has told.
   virtual std::string endpoint() const = 0;
+
+  // A login that failed may be tried again with the next call, whatever wait
+  // there was. As often as an operator asks for it.
+  virtual void retry_login() {}
 };
 
 // The question that the sync loop asks of ironic-inspector.
@@ -64,8 +68,9 @@ class InspectorApi {
   // (GET /v1/introspection, all pages).
   virtual Result<std::set<std::string, std::less<>>> unfinished() = 0;
 
-  // As IronicApi::endpoint().
+  // As IronicApi's.
   virtual std::string endpoint() const = 0;
+  virtual void retry_login() {}
 };
 
 }  // namespace pxegate

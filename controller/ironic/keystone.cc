@@ -28,6 +28,7 @@ constexpr milliseconds kFirstDelay{1'000};
 constexpr milliseconds kLongestDelay{60'000};
 constexpr milliseconds kFirstRefusedDelay{30'000};
 constexpr milliseconds kLongestRefusedDelay{900'000};
+constexpr milliseconds kBetweenRequestedLogins{10'000};
 // Between two renewals of tokens that the service refused.
 constexpr milliseconds kFirstRenewalPause{1'000};
 constexpr milliseconds kLongestRenewalPause{60'000};
@@ -330,6 +331,8 @@ struct KeystoneAuthenticator::State {
   unsigned failures = 0;            // in a row
   unsigned refusals = 0;            // of them, in a row, refused
   Monotonic next_login;
+  Monotonic keystone_asked_for;         // no login sooner
+  std::optional<Monotonic> retried_at;  // at an operator's request
 
   unsigned renewals = 0;  // that followed each other too quickly
   std::optional<Monotonic> renewed_at;
@@ -378,15 +381,17 @@ void KeystoneAuthenticator::State::remember_failure(const Error& error) {
       refused ? doubled(kFirstRefusedDelay, refusals - 1, kLongestRefusedDelay)
               : doubled(kFirstDelay, failures, kLongestDelay);
   ++failures;
-  delay = std::max<milliseconds>(delay, error.retry_after().value_or(0s));
+  const Monotonic now = clock.now();
+  keystone_asked_for = now + error.retry_after().value_or(0s);
   last_error = error;
-  next_login = clock.now() + delay;
+  next_login = std::max(now + delay, keystone_asked_for);
 }
 
 Error KeystoneAuthenticator::State::still_failing(Monotonic now) const {
   const auto left = std::chrono::ceil<seconds>(next_login - now);
-  return Error(fmt::format("{} (next try in {} s)", last_error->message(),
-                           left.count()),
+  return Error(fmt::format("{} (next try in {} s, or with `pxegate sync` or "
+                           "SIGHUP)",
+                           last_error->message(), left.count()),
                last_error->code())
       .retry_after(left);
 }
@@ -520,6 +525,17 @@ Result<bool> KeystoneAuthenticator::renew() {
   state.token.clear();
   if (auto have = state.have_token(); !have) return fail(have.error());
   return true;
+}
+
+void KeystoneAuthenticator::retry_login() {
+  State& state = *state_;
+  const Monotonic now = state.clock.now();
+  if (!state.last_error || now >= state.next_login) return;
+  if (state.retried_at && now - *state.retried_at < kBetweenRequestedLogins) {
+    return;
+  }
+  state.retried_at = now;
+  state.next_login = std::min(state.next_login, state.keystone_asked_for);
 }
 
 std::string KeystoneAuthenticator::describe() const {

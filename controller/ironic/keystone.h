@@ -77,7 +77,8 @@ Result<> validate(const KeystoneOptions& options);
 // Login is tried again no sooner than after a delay that doubles with each
 // failure: from 1 s to 1 min, and from 30 s to 15 min where Keystone refuses
 // the credentials, so that the account is not locked. Meanwhile authorize()
-// fails at once, with the last error and a retry_after().
+// fails at once, with the last error and a retry_after(). retry_login() ends
+// that wait, at most once in 10 s, and never one that Keystone asked for.
 //
 // An answer of Keystone is as hostile as any: at most 32 MiB, and of it only
 // what is needed is kept. Secrets are in no message, and their copies are
@@ -96,6 +97,7 @@ class KeystoneAuthenticator final : public Authenticator {
   // kUnavailable where it cannot be reached.
   Result<> authorize(HttpRequest& request) override;
   Result<bool> renew() override;
+  void retry_login() override;
   std::string describe() const override;
 
   bool has_catalogue() const override { return true; }

@@ -80,6 +80,9 @@ class ServiceClient {
                      std::string_view subject = {},
                      const Requirement& needs = {});
 
+  // As Authenticator's.
+  void retry_login() { authenticator_->retry_login(); }
+
   // Without /v1. May log in.
   Result<std::string> endpoint();
   // The same for the latest request, where endpoint_override is not set; empty

@@ -127,6 +127,7 @@ class FakeIronic final : public IronicApi {
     return found;
   }
   std::string endpoint() const override { return "http://ironic"; }
+  void retry_login() override { ++login_retries; }
 
   // How often a call that starts so was made.
   long count(std::string_view start) const {
@@ -144,6 +145,7 @@ class FakeIronic final : public IronicApi {
   Truth truth;
   std::function<std::optional<Error>(const std::string&)> before_call;
   std::vector<Call> calls;
+  int login_retries = 0;
   std::size_t page_size = 1000;
   milliseconds state_cost{0};
   milliseconds page_cost{0};
@@ -178,6 +180,9 @@ class FakeInspector final : public InspectorApi {
     return uuids;
   }
   std::string endpoint() const override { return "http://inspector"; }
+  void retry_login() override { ++login_retries; }
+
+  int login_retries = 0;
 
   std::set<std::string, std::less<>> uuids;
   std::optional<Error> error;

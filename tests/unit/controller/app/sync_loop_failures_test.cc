@@ -56,6 +56,34 @@ TEST_F(SyncLoopFailuresTest, WhileIronicFailsThePolicyStaysAndGetsStale) {
   EXPECT_FALSE(allows(1));
 }
 
+// Keystone refused the login, and nobody asks it again for a quarter of an
+// hour; then somebody corrects that.
+TEST_F(SyncLoopFailuresTest, ARequestOrNewOptionsTryTheLoginAgainAtOnce) {
+  settle();
+  fail_calls("", Error("HTTP 401", ErrorCode::kPermission).retry_after(15min));
+  run_for(1min);
+  EXPECT_EQ(ironic_.login_retries, 0);
+  EXPECT_GT(status().sources[0].consecutive_failures, 0U);
+  loop_->reconfigure(options_);
+  EXPECT_EQ(ironic_.login_retries, 1);
+  heal_calls();
+  settle();
+  EXPECT_EQ(status().sources[0].consecutive_failures, 0U);
+
+  fail_calls("", Error("HTTP 401", ErrorCode::kPermission).retry_after(15min));
+  run_for(1min);
+  heal_calls();
+  request();
+  EXPECT_EQ(ironic_.login_retries, 2);
+  settle();
+  ASSERT_TRUE(answer_);
+  EXPECT_TRUE(*answer_);
+  EXPECT_EQ(status().sources[0].consecutive_failures, 0U);
+  // As long as nothing fails there is nothing to try.
+  loop_->reconfigure(options_);
+  EXPECT_EQ(ironic_.login_retries, 2);
+}
+
 TEST_F(SyncLoopFailuresTest, WhileIronicFailsItIsAskedLessAndLess) {
   settle();
   fail_calls("");

@@ -336,6 +336,44 @@ TEST_F(KeystoneTest, RefusedCredentialsAreTriedSeldom) {
   EXPECT_EQ(token(), FakeKeystone::token(1));
 }
 
+TEST_F(KeystoneTest, AnOperatorNeedNotWaitForTheNextTry) {
+  keystone_.answer = HttpResponse{401, {}, ""};
+  start();
+  auth_->retry_login();
+  error();
+  clock_.advance(seconds{31});
+  error();
+  EXPECT_THAT(keystone_.requests, SizeIs(2));
+  EXPECT_THAT(error().message(), AllOf(HasSubstr("next try in 60 s"),
+                                       HasSubstr("`pxegate sync`")));
+  auth_->retry_login();
+  error();
+  EXPECT_THAT(keystone_.requests, SizeIs(3));
+  // At most once in 10 s, however often it is asked for.
+  for (int i = 0; i < 99; ++i) {
+    clock_.advance(milliseconds{100});
+    auth_->retry_login();
+    error();
+  }
+  EXPECT_THAT(keystone_.requests, SizeIs(3));
+  keystone_.answer.reset();
+  clock_.advance(milliseconds{100});
+  auth_->retry_login();
+  EXPECT_EQ(token(), FakeKeystone::token(1));
+}
+
+TEST_F(KeystoneTest, AnOperatorDoesNotHurryAKeystoneThatAskedForTime) {
+  keystone_.answer = HttpResponse{429, {{"retry-after", "120"}}, ""};
+  start();
+  error();
+  auth_->retry_login();
+  error();
+  EXPECT_THAT(keystone_.requests, SizeIs(1));
+  clock_.advance(seconds{120});
+  error();
+  EXPECT_THAT(keystone_.requests, SizeIs(2));
+}
+
 TEST_F(KeystoneTest, AKeystoneThatIsDownIsAskedWithinAMinute) {
   keystone_.down = true;
   start();
