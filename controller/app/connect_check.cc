@@ -182,6 +182,11 @@ std::string connect_view(const ConnectReport& report) {
     } else {
       lines.add("endpoint from", check.endpoint_from);
     }
+    if (check.login) {
+      for (const std::string& warning : check.login->warnings) {
+        lines.add("warning", warning);
+      }
+    }
     lines.add("PROBLEM", check.problem);
     text += fmt::format("\n{}\n{}", title(check), lines.text());
   }
@@ -215,6 +220,7 @@ Json connect_json(const ConnectReport& report) {
       each["microversion"] = check.login->microversion;
       each["newest_microversion"] = check.login->newest_microversion;
       each["complete"] = check.login->complete;
+      each["warnings"] = check.login->warnings;
     }
     if (check.nodes) each["nodes"] = *check.nodes;
     each["problem"] = check.problem;

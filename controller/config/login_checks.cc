@@ -40,6 +40,11 @@ class LoginChecks {
         check_scope();
         break;
     }
+    if (service_.insecure) {
+      warn("insecure",
+           "true: whoever is on the way can pass for the service, and take the "
+           "login or tell which machines boot; expected cafile instead");
+    }
     if (!service_.keyfile.empty() && service_.certfile.empty()) {
       error("keyfile", "is of no use without certfile; expected both");
     }

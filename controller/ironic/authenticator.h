@@ -46,6 +46,10 @@ class Authenticator {
   // How it authenticates, for messages: as in "auth_type = none". No secrets.
   virtual std::string describe() const = 0;
 
+  // Whether its proof is kept from listeners on its own way here: then one that
+  // goes on in the clear is worth a warning.
+  virtual bool confidential() const { return false; }
+
   // Whether endpoint() can ever tell one.
   virtual bool has_catalogue() const { return false; }
   // Where the service is, by the identity service's catalogue, of the current

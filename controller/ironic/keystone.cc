@@ -597,6 +597,10 @@ Result<std::string> KeystoneAuthenticator::endpoint() {
                   options.section, wanted, facts.catalogue));
 }
 
+bool KeystoneAuthenticator::confidential() const {
+  return state_->url.starts_with("https://");
+}
+
 std::uint64_t KeystoneAuthenticator::generation() const {
   return state_->logins;
 }

@@ -100,6 +100,7 @@ class KeystoneAuthenticator final : public Authenticator {
   void retry_login() override;
   std::string describe() const override;
 
+  bool confidential() const override;
   bool has_catalogue() const override { return true; }
   Result<std::string> endpoint() override;
   std::uint64_t generation() const override;

@@ -3,6 +3,7 @@
 #define PXEGATE_CONTROLLER_IRONIC_LOGIN_H_
 
 #include <string>
+#include <vector>
 
 namespace pxegate {
 
@@ -16,6 +17,7 @@ struct Login {
   std::string newest_microversion;  // that the service offers
   bool complete = false;  // a list is all there is (in what it is narrowed to)
   std::string why;        // and why not, with what to do
+  std::vector<std::string> warnings;  // worth knowing, with what to do
 };
 
 }  // namespace pxegate

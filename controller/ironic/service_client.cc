@@ -15,6 +15,7 @@ namespace pxegate {
 namespace {
 
 constexpr std::size_t kQuotedFault = 300;
+constexpr std::size_t kMaxExposed = 100;
 
 std::string percent_encoded(std::string_view text) {
   std::string out;
@@ -137,6 +138,18 @@ std::string ServiceClient::place(std::string_view base) const {
     return fmt::format("{}, which is what the catalogue says", base);
   }
   return fmt::format("{} = {}", setting("endpoint_override"), base);
+}
+
+std::string ServiceClient::exposure(std::string_view base) const {
+  if (!override_.empty() || !authenticator_->confidential() ||
+      base.starts_with("https://")) {
+    return {};
+  }
+  return fmt::format(
+      "the catalogue has {} at {}, where the token and all answers can be read "
+      "and changed on the way, though Keystone itself is asked by https: have "
+      "an https endpoint in the catalogue, or set {}",
+      traits_.name, base, setting("endpoint_override"));
 }
 
 Result<std::string> ServiceClient::endpoint() {
@@ -295,6 +308,11 @@ Result<ServiceClient::Answer> ServiceClient::get(std::string_view path,
           traits_.name, *base, last_endpoint_);
     }
     last_endpoint_ = *base;
+    if (const std::string warning = exposure(*base);
+        !warning.empty() && exposed_.size() < kMaxExposed &&
+        exposed_.insert(*base).second) {
+      log::warning("{}", warning);
+    }
     request.url = *base + target;
     Answer answer{.request = request.method + " " + request.url, .body = {}};
     const auto failed = [&answer](const Error& error) {
@@ -327,6 +345,9 @@ Result<Login> ServiceClient::login() {
   if (!where) return fail(where.error());
   Login login;
   login.auth = authenticator_->describe();
+  if (std::string warning = exposure(*where); !warning.empty()) {
+    login.warnings.push_back(std::move(warning));
+  }
   login.endpoint = *std::move(where);
   if (const auto identity = authenticator_->identity()) {
     login.user = identity->user;

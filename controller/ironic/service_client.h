@@ -4,6 +4,7 @@
 
 #include <compare>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -49,6 +50,9 @@ struct Requirement {
 // answer other than 200 means. Does not wait and does not retry, save once on
 // 401 when the credentials could be renewed and once on 406 with a version
 // that the service does have. Not thread-safe.
+//
+// An endpoint of the catalogue that has no TLS, though the authenticator is
+// confidential(), is warned of in the log, once for each.
 //
 // Asks in the version that it prefers, or a request needs, and in the newest
 // that the service has where that is older: every answer says which it has, so
@@ -119,6 +123,8 @@ class ServiceClient {
                      ApiVersion version, std::string_view base) const;
   std::string setting(std::string_view option) const;
   std::string place(std::string_view base) const;
+  // What is wrong with asking there, though it may be meant; empty: nothing.
+  std::string exposure(std::string_view base) const;
 
   ServiceTraits traits_;
   std::string override_;  // without "/v1" and without trailing '/'
@@ -127,6 +133,7 @@ class ServiceClient {
   HttpTransport* transport_;
   Authenticator* authenticator_;
   const Clock* clock_;
+  std::set<std::string, std::less<>> exposed_;  // warned of; bounded
   std::optional<Offer> offered_;       // by the latest answer that said so
   std::optional<ApiVersion> version_;  // of the latest 200
   int last_status_ = 0;

@@ -73,6 +73,20 @@ class ConnectCheck : public ::testing::Test {
   LoadedConfig loaded_;
 };
 
+TEST(ConnectView, ShowsWhatIsWorthAWarning) {
+  ConnectReport report;
+  report.services.push_back({.service = "ironic",
+                             .login_from = {},
+                             .endpoint_from = {},
+                             .login = Login{},
+                             .nodes = {},
+                             .problem = {}});
+  report.services[0].login->warnings = {"in the clear"};
+  EXPECT_THAT(connect_view(report), HasSubstr("warning       in the clear"));
+  EXPECT_THAT(connect_json(report)["services"][0]["warnings"],
+              ElementsAre("in the clear"));
+}
+
 TEST_F(ConnectCheck, TellsAsWhomWhereAndWhatIsShown) {
   const ConnectReport report = check();
   EXPECT_TRUE(report.good()) << connect_view(report);

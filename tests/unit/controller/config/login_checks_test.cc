@@ -46,6 +46,12 @@ ServiceConfig credential() {
   return service;
 }
 
+TEST(LoginChecks, WhoeverIsBelievedIsWarnedOf) {
+  ServiceConfig service = password();
+  service.insecure = true;
+  EXPECT_THAT(found(service), ElementsAre(HasSubstr("insecure: true")));
+}
+
 TEST(LoginChecks, WhatIsCompletePasses) {
   EXPECT_THAT(found(ServiceConfig{}), IsEmpty());
   EXPECT_THAT(found(password()), IsEmpty());

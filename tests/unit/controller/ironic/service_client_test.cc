@@ -3,7 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
 
+#include <fstream>
+
+#include "controller/base/log.h"
 #include "controller/ironic/http_answer.h"
 #include "fake_http_transport.h"
 
@@ -44,9 +49,11 @@ class FakeAuthenticator final : public Authenticator {
   }
   std::string describe() const override { return "auth_type = fake"; }
   bool has_catalogue() const override { return !catalogue.empty(); }
+  bool confidential() const override { return by_tls; }
   Result<std::string> endpoint() override { return catalogue; }
 
   bool broken = false;
+  bool by_tls = false;
   int renewals = 0;
   int token = 1;
   std::string catalogue;
@@ -114,6 +121,39 @@ TEST_F(ServiceClientTest, AnEndpointMayOrMayNotNameTheVersion) {
   transport_.push(200, "{}");
   ASSERT_TRUE(make("https://[::1]/baremetal/v1")->get("/v1/nodes", {}));
   EXPECT_EQ(transport_.requests.back().url, "https://[::1]/baremetal/v1/nodes");
+}
+
+TEST_F(ServiceClientTest, ATokenOfHttpsThatGoesOnInTheClearIsWarnedOf) {
+  char file[] = "/tmp/pxegate-service-test-XXXXXX";
+  const int fd = mkstemp(file);
+  ASSERT_GE(fd, 0);
+  close(fd);
+  const auto warnings = [&](bool by_tls, const std::string& endpoint,
+                            const std::string& catalogue) {
+    std::ofstream(file).flush();
+    EXPECT_TRUE(log::configure(log::Level::kWarning, file));
+    auth_.by_tls = by_tls;
+    auth_.catalogue = catalogue;
+    auto client = make(endpoint);
+    for (int i = 0; i < 3; ++i) {
+      transport_.push(200, "{}");
+      EXPECT_TRUE(client->get("/v1/nodes", {}));
+    }
+    std::ifstream written(file);
+    long lines = 0;
+    for (std::string line; std::getline(written, line);) {
+      EXPECT_THAT(line, HasSubstr(catalogue));
+      ++lines;
+    }
+    EXPECT_EQ(client->login()->warnings.size(), lines > 0 ? 1u : 0u);
+    return lines;
+  };
+  EXPECT_EQ(warnings(true, "", "http://one"), 1);
+  EXPECT_EQ(warnings(true, "", "https://one"), 0);
+  EXPECT_EQ(warnings(false, "", "http://one"), 0);
+  EXPECT_EQ(warnings(true, "http://mine", "http://one"), 0);
+  ASSERT_TRUE(log::configure(log::Level::kWarning, ""));
+  unlink(file);
 }
 
 TEST_F(ServiceClientTest, WithoutAnEndpointTheCatalogueIsAsked) {
