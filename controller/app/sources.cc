@@ -46,6 +46,7 @@ KeystoneOptions keystone_options(std::string_view section,
                                  KeystoneMethod method) {
   KeystoneOptions options;
   options.section = section;
+  options.login_from = config.login_from;
   options.method = method;
   options.auth_url = config.auth_url;
   options.user_id = config.user_id;

@@ -80,6 +80,8 @@ struct ServiceConfig {
   std::chrono::milliseconds status_code_retry_delay{0};
   std::vector<std::uint16_t> retriable_status_codes;
 
+  // Where the login was read, for messages: "[ironic]", "cloud …"; empty: here.
+  std::string login_from;
   std::string auth_section;  // where the login was read; empty: here
   std::string cloud;         // of clouds.yaml; empty: none
 

@@ -164,6 +164,7 @@ class Loader {
       take_environment(sources, section, service, given, origin);
     }
     complete(service, given.contains("auth_type"));
+    service.login_from = origin;
   }
 
   std::string endpoint_origin(std::string_view section,

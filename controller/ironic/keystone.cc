@@ -204,9 +204,17 @@ std::string_view scope_to_check(const KeystoneOptions& options) {
   return options.system_scope.empty() ? "" : "system_scope";
 }
 
+// These options of the login, as whoever is to correct them finds them.
+std::string found_at(const KeystoneOptions& options, std::string_view names) {
+  const std::string& from = options.login_from;
+  if (from.empty()) return fmt::format("[{}] {}", options.section, names);
+  return from.starts_with('[') ? fmt::format("{} {}", from, names)
+                               : fmt::format("{} ({})", names, from);
+}
+
 Result<std::string> token_url(const KeystoneOptions& options) {
   const auto invalid = [&](std::string_view problem) {
-    return fail(fmt::format("[{}] auth_url {}", options.section, problem),
+    return fail(fmt::format("{} {}", found_at(options, "auth_url"), problem),
                 ErrorCode::kInvalid);
   };
   if (options.auth_url.empty()) return invalid("is not set");
@@ -223,8 +231,7 @@ Result<std::string> token_url(const KeystoneOptions& options) {
 
 Result<> validate(const KeystoneOptions& options) {
   const auto invalid = [&](std::string_view problem) {
-    return fail(fmt::format("[{}] {}", options.section, problem),
-                ErrorCode::kInvalid);
+    return fail(found_at(options, problem), ErrorCode::kInvalid);
   };
   if (auto url = token_url(options); !url) return fail(url.error());
 
@@ -293,9 +300,13 @@ Result<> validate(const KeystoneOptions& options) {
         "project_name is unique within a domain only: set "
         "project_domain_name or project_domain_id");
   }
-  if (options.service_type.empty()) return invalid("service_type is empty");
-  if (options.valid_interfaces.empty()) {
-    return invalid("valid_interfaces is empty");
+  // These stand with the service.
+  for (const auto& [name, empty] :
+       {std::pair("service_type", options.service_type.empty()),
+        std::pair("valid_interfaces", options.valid_interfaces.empty())}) {
+    if (!empty) continue;
+    return fail(fmt::format("[{}] {} is empty", options.section, name),
+                ErrorCode::kInvalid);
   }
   return {};
 }
@@ -419,11 +430,10 @@ Result<> KeystoneAuthenticator::State::log_in() {
   if (!response) {
     const Error& error = response.error();
     if (error.code() != ErrorCode::kUnavailable) return fail(error);
-    return fail(
-        Error(fmt::format("{} (is Keystone running at [{}] auth_url "
-                          "= {}?)",
-                          error.message(), options.section, options.auth_url),
-              error.code()));
+    return fail(Error(
+        fmt::format("{} (is Keystone running at {} = {}?)", error.message(),
+                    found_at(options, "auth_url"), options.auth_url),
+        error.code()));
   }
   const auto accepted = accept(*response, began);
   if (const auto header = response->headers.find("x-subject-token");
@@ -445,20 +455,19 @@ Error KeystoneAuthenticator::State::refusal(
   }
   if (status == 401 || status == 403) {
     const std::string_view scope = scope_to_check(options);
-    message += fmt::format("; check [{}] {}", options.section,
-                           options_to_check(options));
-    if (!scope.empty()) message += fmt::format(" and {}", scope);
-    message += ": Keystone does not say which";
+    std::string names(options_to_check(options));
+    if (!scope.empty()) names += fmt::format(" and {}", scope);
+    message += fmt::format("; check {}: Keystone does not say which",
+                           found_at(options, names));
   } else if (status >= 300 && status < 400) {
     message += fmt::format(
-        "; redirects are not followed with credentials, set [{}] auth_url to "
-        "where Keystone is",
-        options.section);
+        "; redirects are not followed with credentials, set {} to where "
+        "Keystone is",
+        found_at(options, "auth_url"));
   } else if (status == 404) {
-    message += fmt::format(
-        "; check [{}] auth_url: there seems to be no "
-        "Keystone with API v3",
-        options.section);
+    message +=
+        fmt::format("; check {}: there seems to be no Keystone with API v3",
+                    found_at(options, "auth_url"));
   }
   return Error(message, status_error_code(status))
       .retry_after(retry_after_of(response, clock.wall()));

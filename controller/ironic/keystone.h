@@ -23,7 +23,11 @@ enum class KeystoneMethod { kPassword, kApplicationCredential, kToken };
 
 // Names are keystoneauth's options; an empty one is not set.
 struct KeystoneOptions {
-  std::string section{};  // of the configuration, for messages: "ironic"
+  // For messages. Of the configuration: "ironic".
+  std::string section{};
+  // Where the login stands: "[service_catalog]", "cloud … of …"; empty: in
+  // that section.
+  std::string login_from{};
   KeystoneMethod method = KeystoneMethod::kPassword;
   std::string auth_url{};  // with or without /v3
 

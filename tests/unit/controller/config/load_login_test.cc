@@ -94,6 +94,7 @@ TEST_F(LoadLogin, APasswordLoginAtKeystone) {
   EXPECT_EQ(ironic.connect_retries, 2u);
   EXPECT_EQ(ironic.endpoint_override, "") << "from the catalogue";
   EXPECT_EQ(result.ironic_login, "[ironic]");
+  EXPECT_EQ(result.config.ironic.login_from, result.ironic_login);
   EXPECT_THAT(result.warnings, ElementsAre(HasSubstr("deprecated name")));
 }
 
@@ -125,6 +126,7 @@ TEST_F(LoadLogin, AnotherSectionHoldsTheLogin) {
   EXPECT_EQ(result.config.ironic.password, Secret("hunter2"));
   EXPECT_EQ(result.config.ironic.cafile, "/mine") << "no part of the login";
   EXPECT_EQ(result.ironic_login, "[keystone_authtoken]");
+  EXPECT_EQ(result.config.ironic.login_from, result.ironic_login);
   EXPECT_THAT(result.warnings, IsEmpty());
 }
 
@@ -171,6 +173,7 @@ TEST_F(LoadLogin, ACloudFillsInWhatTheSectionDoesNotSay) {
   EXPECT_EQ(result.config.ironic.region_name, "r");
   EXPECT_EQ(result.config.ironic.service_type, "t");
   EXPECT_EQ(result.ironic_login, "cloud \"x\" of " + dir_ + "/clouds.yaml");
+  EXPECT_EQ(result.config.ironic.login_from, result.ironic_login);
   EXPECT_THAT(result.warnings, IsEmpty());
 }
 
@@ -208,6 +211,7 @@ TEST_F(LoadLogin, TheEnvironmentCountsOnlyWhereNothingElseIsSaid) {
   EXPECT_EQ(taken.config.ironic.auth_type, AuthType::kPassword);
   EXPECT_EQ(taken.config.ironic.timeout, std::chrono::seconds(7));
   EXPECT_EQ(taken.ironic_login, "OS_* of the environment");
+  EXPECT_EQ(taken.config.ironic.login_from, taken.ironic_login);
 
   const auto own = loaded("[ironic]\nauth_type = none\n");
   EXPECT_EQ(own.config.ironic.auth_url, "");

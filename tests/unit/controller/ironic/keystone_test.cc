@@ -388,6 +388,41 @@ TEST_F(KeystoneTest, AKeystoneThatIsDownIsAskedWithinAMinute) {
   EXPECT_LT(keystone_.requests.size(), 20u);
 }
 
+TEST_F(KeystoneTest, ErrorsSayWhereTheLoginStands) {
+  struct Row {
+    const char* from;
+    const char* auth_url;
+    const char* user;
+  };
+  for (const Row& row :
+       {Row{"[catalog]", "[catalog] auth_url", "[catalog] username"},
+        Row{"cloud \"x\" of /c.yaml", "auth_url (cloud \"x\" of /c.yaml)",
+            "system_scope (cloud \"x\" of /c.yaml)"}}) {
+    KeystoneOptions options = by_password();
+    options.login_from = row.from;
+    for (const int status : {301, 404}) {
+      keystone_.answer = HttpResponse{status, {}, ""};
+      start(options);
+      EXPECT_THAT(error().message(), HasSubstr(row.auth_url)) << status;
+    }
+    keystone_.answer = HttpResponse{401, {}, ""};
+    start(options);
+    EXPECT_THAT(error().message(),
+                AllOf(HasSubstr(row.user), Not(HasSubstr("[ironic]"))));
+    keystone_.answer.reset();
+    keystone_.down = true;
+    start(options);
+    EXPECT_THAT(error().message(), HasSubstr(row.auth_url));
+    keystone_.down = false;
+    options.auth_url = "keystone";
+    EXPECT_THAT(validate(options).error().message(), HasSubstr(row.auth_url));
+    options.auth_url = "http://k";
+    options.username.clear();
+    EXPECT_THAT(validate(options).error().message(),
+                AllOf(HasSubstr("username"), HasSubstr(row.from)));
+  }
+}
+
 TEST_F(KeystoneTest, RetryAfterIsHeeded) {
   keystone_.answer = HttpResponse{503, {{"retry-after", "120"}}, ""};
   start();
