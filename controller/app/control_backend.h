@@ -15,6 +15,7 @@
 #include "controller/core/policy.h"
 #include "controller/driver/filter_driver.h"
 #include "controller/driver/filter_host.h"
+#include "controller/ironic/login.h"
 #include "controller/ironic/notifications.h"
 
 namespace pxegate {
@@ -26,7 +27,8 @@ struct SourceStatus {
   std::optional<Instant> last_success;
   std::string last_error;  // of the latest request that failed; empty: none
   std::optional<Instant> last_error_at;
-  unsigned consecutive_failures = 0;  // 0: the latest request succeeded
+  unsigned consecutive_failures = 0;   // 0: the latest request succeeded
+  std::optional<SourceLogin> login{};  // nullopt: none, or not yet
 
   bool operator==(const SourceStatus&) const = default;
 };

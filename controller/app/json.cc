@@ -403,7 +403,12 @@ Json status_json(const ControllerStatus& status, Origin origin,
   for (const SourceStatus& each : status.sources) {
     Json source = {{"name", each.name},
                    {"endpoint", each.endpoint},
+                   {"login", nullptr},
                    {"consecutive_failures", each.consecutive_failures}};
+    if (each.login) {
+      source["login"] = {{"user", each.login->user},
+                         {"scope", text_or_null(each.login->scope)}};
+    }
     put_time(source, "last_success", each.last_success, instant);
     source["last_error"] = text_or_null(each.last_error);
     put_time(source, "last_error_at", each.last_error_at, instant);

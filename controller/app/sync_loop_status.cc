@@ -41,6 +41,7 @@ SourceStatus SyncLoop::ironic_status() const {
   }
   merged.name = "ironic";
   merged.endpoint = ironic_.endpoint();
+  merged.login = ironic_.login_in_use();
   return merged;
 }
 
@@ -122,6 +123,7 @@ void SyncLoop::describe(ControllerStatus& status) const {
     status.sources.push_back(status_of(inspector_health_));
     status.sources.back().name = "inspector";
     status.sources.back().endpoint = inspector_->endpoint();
+    status.sources.back().login = inspector_->login_in_use();
   }
   const PolicyInForce& in_force = enforcer_.in_force();
   status.nodes = in_force.inventory->nodes().size();

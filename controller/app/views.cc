@@ -80,6 +80,10 @@ void put_sources(std::string& out, const Json& status) {
     const std::string error = text(source, {"last_error"});
     const std::string answered = ago(source, {"last_success_age"});
     std::string where = text(source, {"endpoint"});
+    const std::string user = text(source, {"login", "user"});
+    const std::string scope = text(source, {"login", "scope"});
+    if (!user.empty()) where += " as " + user;
+    if (!user.empty() && !scope.empty()) where += " (" + scope + ")";
     if (failures == 0) {
       put(out, text(source, {"name"}), where + ": answered " + answered);
       if (!error.empty()) {

@@ -62,6 +62,12 @@ Result<> BasicAuthenticator::authorize(HttpRequest& request) {
   return {};
 }
 
+std::optional<Identity> BasicAuthenticator::identity() const {
+  Identity identity;
+  identity.user = username_;
+  return identity;
+}
+
 std::string BasicAuthenticator::describe() const {
   return "auth_type = http_basic, username = " + quoted(username_);
 }

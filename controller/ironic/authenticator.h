@@ -57,7 +57,8 @@ class Authenticator {
   virtual Result<std::string> endpoint();
   // Grows with each login: what the service shows may have changed.
   virtual std::uint64_t generation() const { return 0; }
-  // Of the current login; nullopt where there is none, or no such service.
+  // Of the current login; nullopt where there is none. Of http_basic only the
+  // user is known.
   virtual std::optional<Identity> identity() const { return std::nullopt; }
 };
 
@@ -77,6 +78,7 @@ class BasicAuthenticator final : public Authenticator {
   Result<> authorize(HttpRequest& request) override;
   Result<bool> renew() override { return false; }
   std::string describe() const override;
+  std::optional<Identity> identity() const override;
 
  private:
   std::string username_;

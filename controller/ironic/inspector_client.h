@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -42,6 +43,9 @@ class InspectorClient final : public InspectorApi {
   using Uuids = std::set<std::string, std::less<>>;
   Result<Uuids> unfinished() override;
   std::string endpoint() const override { return service_.last_endpoint(); }
+  std::optional<SourceLogin> login_in_use() const override {
+    return service_.login_in_use();
+  }
   void retry_login() override { service_.retry_login(); }
 
   // As IronicClient::login().

@@ -10,6 +10,7 @@
 
 #include "controller/base/result.h"
 #include "controller/core/inventory.h"
+#include "controller/ironic/login.h"
 
 namespace pxegate {
 
@@ -53,6 +54,11 @@ class IronicApi {
 
   // Where it asks, without /v1; empty before a catalogue has told.
   virtual std::string endpoint() const = 0;
+  // As whom, by the latest login: for the status. nullopt before one, or
+  // where nobody logs in.
+  virtual std::optional<SourceLogin> login_in_use() const {
+    return std::nullopt;
+  }
 
   // A login that failed may be tried again with the next call, whatever wait
   // there was. As often as an operator asks for it.
@@ -70,6 +76,9 @@ class InspectorApi {
 
   // As IronicApi's.
   virtual std::string endpoint() const = 0;
+  virtual std::optional<SourceLogin> login_in_use() const {
+    return std::nullopt;
+  }
   virtual void retry_login() {}
 };
 

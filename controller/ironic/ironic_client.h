@@ -102,6 +102,9 @@ class IronicClient final : public IronicApi {
   Result<Page<Port>> ports_page(std::string_view marker) override;
   Result<std::vector<Port>> ports_of_node(std::string_view uuid) override;
   std::string endpoint() const override { return service_.last_endpoint(); }
+  std::optional<SourceLogin> login_in_use() const override {
+    return service_.login_in_use();
+  }
   void retry_login() override { service_.retry_login(); }
 
   // Logs in and asks Ironic for next to nothing. A list that would not be

@@ -7,11 +7,19 @@
 
 namespace pxegate {
 
+// Whom a service takes us for. No secrets.
+struct SourceLogin {
+  std::string user;
+  std::string scope;  // "system", "project NAME", "domain NAME"; or empty
+
+  bool operator==(const SourceLogin&) const = default;
+};
+
 // Who asks, where, and what it is shown: for `config check --connect`.
 struct Login {
   std::string auth;          // as in "auth_type = password, username = …"
-  std::string user;          // as Keystone says; empty without Keystone
-  std::string scope;         // likewise
+  std::string user;          // as Keystone says, or of http_basic
+  std::string scope;         // as Keystone says; empty without Keystone
   std::string endpoint;      // of the service, without /v1
   std::string microversion;  // in use, as in "1.53"
   std::string newest_microversion;  // that the service offers

@@ -184,6 +184,9 @@ Result<HttpResponse> ServiceClient::exchange(const HttpRequest& request,
   if (auto added = authenticator_->authorize(attempt); !added) {
     return fail(added.error().within(request.method + " " + request.url));
   }
+  if (const auto identity = authenticator_->identity()) {
+    login_in_use_ = SourceLogin{identity->user, identity->scope};
+  }
   auto response = transport_->send(attempt);
   bool repeated = false;
   last_status_ = response ? response->status : 0;

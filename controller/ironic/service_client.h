@@ -84,6 +84,10 @@ class ServiceClient {
                      std::string_view subject = {},
                      const Requirement& needs = {});
 
+  // By the latest request's login.
+  const std::optional<SourceLogin>& login_in_use() const {
+    return login_in_use_;
+  }
   // As Authenticator's.
   void retry_login() { authenticator_->retry_login(); }
 
@@ -130,6 +134,7 @@ class ServiceClient {
   std::string override_;  // without "/v1" and without trailing '/'
   std::string last_endpoint_;
   unsigned moves_ = 0;
+  std::optional<SourceLogin> login_in_use_;
   HttpTransport* transport_;
   Authenticator* authenticator_;
   const Clock* clock_;

@@ -127,6 +127,7 @@ class FakeIronic final : public IronicApi {
     return found;
   }
   std::string endpoint() const override { return "http://ironic"; }
+  std::optional<SourceLogin> login_in_use() const override { return login; }
   void retry_login() override { ++login_retries; }
 
   // How often a call that starts so was made.
@@ -145,6 +146,7 @@ class FakeIronic final : public IronicApi {
   Truth truth;
   std::function<std::optional<Error>(const std::string&)> before_call;
   std::vector<Call> calls;
+  std::optional<SourceLogin> login;
   int login_retries = 0;
   std::size_t page_size = 1000;
   milliseconds state_cost{0};

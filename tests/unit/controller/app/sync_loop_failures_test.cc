@@ -46,6 +46,9 @@ TEST_F(SyncLoopFailuresTest, WhileIronicFailsThePolicyStaysAndGetsStale) {
   EXPECT_EQ(now.last_poll, as_of);
   EXPECT_EQ(now.sources[0].last_error, "503 Service Unavailable");
   EXPECT_EQ(now.sources[0].endpoint, "http://ironic");
+  EXPECT_FALSE(now.sources[0].login);
+  ironic_.login = SourceLogin{"pxegate", "system"};
+  EXPECT_EQ(status().sources[0].login, ironic_.login);
   EXPECT_GT(now.sources[0].consecutive_failures, 60U);
 
   heal_calls();

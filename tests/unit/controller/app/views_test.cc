@@ -59,6 +59,18 @@ TEST(StatusView, BeginsWithTheVerdict) {
             "ironic        http://192.0.2.1:6385: answered 1.0 s ago\n");
 }
 
+TEST(StatusView, SaysAsWhomASourceIsAsked) {
+  FakeBackend backend;
+  backend.status_.sources[0].login = SourceLogin{"pxegate", "system"};
+  EXPECT_THAT(status_view(status_of(backend)),
+              HasSubstr("http://192.0.2.1:6385 as pxegate (system): answered"));
+  EXPECT_EQ(status_of(backend)["sources"][0]["login"],
+            (Json{{"user", "pxegate"}, {"scope", "system"}}));
+  backend.status_.sources[0].login = SourceLogin{"basic", ""};
+  EXPECT_THAT(status_view(status_of(backend)),
+              HasSubstr("http://192.0.2.1:6385 as basic: answered"));
+}
+
 TEST(StatusView, SaysWhatIsWrongAndWhatToDo) {
   FakeBackend backend;
   backend.status_.stale = true;
@@ -380,8 +392,9 @@ TEST(Views, LetNothingFromOutsideReachTheTerminal) {
                             .lease = LeaseStatus{true, seconds(1), evil}};
   backend.status_.driver_error = evil;
   backend.status_.stale = true;
-  backend.status_.sources = {{evil, evil, {}, evil, kNow, 3},
-                             {evil, evil, {}, evil, kNow, 0}};
+  backend.status_.sources = {
+      {evil, evil, {}, evil, kNow, 3, SourceLogin{evil, evil}},
+      {evil, evil, {}, evil, kNow, 0, SourceLogin{evil, evil}}};
   backend.set_inventory(
       Inventory::make({{evil, evil, evil, evil, {}}},
                       {make_port(evil, evil, "52:54:00:00:00:0b")})

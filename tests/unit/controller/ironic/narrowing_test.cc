@@ -675,6 +675,20 @@ TEST_F(NarrowingTest, TheLoginIsDescribed) {
   EXPECT_EQ(client_->login().error().code(), ErrorCode::kUnavailable);
 }
 
+TEST_F(NarrowingTest, TheStatusCanTellWhoAsks) {
+  log_in();
+  EXPECT_FALSE(client_->login_in_use());
+  ASSERT_TRUE(nodes());
+  EXPECT_EQ(client_->login_in_use(), (SourceLogin{"pxegate", "system"}));
+  as_project();
+  clock_.advance(std::chrono::hours{2});
+  nodes().has_value();
+  EXPECT_EQ(client_->login_in_use(), (SourceLogin{"pxegate", "project of p"}));
+  connect({});
+  ASSERT_FALSE(nodes().value().empty());
+  EXPECT_FALSE(client_->login_in_use());
+}
+
 TEST_F(NarrowingTest, KeystoneMayBeDownAtFirst) {
   keystone_.down = true;
   log_in();
