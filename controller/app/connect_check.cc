@@ -23,17 +23,19 @@ using std::chrono::seconds;
 // More than the broker's own timeouts take together, for one host.
 constexpr seconds kBrokerPatience{30};
 // What IronicClient takes for a list without end.
-constexpr std::size_t kMaxNodes = 2'000'000;
+constexpr std::size_t kMaxItems = 2'000'000;
 
-Result<std::size_t> count_nodes(IronicApi& ironic,
-                                const std::stop_token& stop) {
+template <typename T>
+Result<std::size_t> count_all(
+    IronicApi& ironic, Result<Page<T>> (IronicApi::*ask)(std::string_view),
+    const std::stop_token& stop) {
   std::size_t count = 0;
   std::string marker;
   while (!stop.stop_requested()) {
-    const auto page = ironic.nodes_page(marker);
+    const auto page = (ironic.*ask)(marker);
     if (!page) return fail(page.error());
     count += page->items.size();
-    if (page->last || page->items.empty() || count > kMaxNodes) return count;
+    if (page->last || page->items.empty() || count > kMaxItems) return count;
     marker = page->items.back().uuid;
   }
   return fail("interrupted", ErrorCode::kCancelled);
@@ -46,6 +48,25 @@ void note_login(Result<Login> login, ServiceCheck& check) {
   }
   check.login = *std::move(login);
   if (!check.login->complete) check.problem = check.login->why;
+}
+
+void count_shown(IronicApi& ironic, const std::stop_token& stop,
+                 ServiceCheck& check) {
+  const auto nodes = count_all(ironic, &IronicApi::nodes_page, stop);
+  if (nodes) check.nodes = *nodes;
+  if (!check.problem.empty()) return;
+  if (!nodes) {
+    check.problem = nodes.error().message();
+    return;
+  }
+  // Whether its ports are all there is only the list itself can tell.
+  if (!check.login->scope.starts_with("project ")) return;
+  const auto ports = count_all(ironic, &IronicApi::ports_page, stop);
+  if (ports) return;
+  check.problem = ports.error().message();
+  if (ports.error().code() != ErrorCode::kPermission) return;
+  check.login->complete = false;
+  check.login->why = check.problem;
 }
 
 BrokerCheck check_broker(Notifications& broker, std::mutex& mutex,
@@ -130,12 +151,7 @@ ConnectReport check_connections(const LoadedConfig& loaded, const Clock& clock,
                         .problem = {}};
     note_login((*sources)->log_in_to_ironic(), ironic);
     if (ironic.login) {
-      const auto nodes = count_nodes((*sources)->ironic(), stop);
-      if (nodes) {
-        ironic.nodes = *nodes;
-      } else if (ironic.problem.empty()) {
-        ironic.problem = nodes.error().message();
-      }
+      count_shown((*sources)->ironic(), stop, ironic);
     }
     report.services.push_back(std::move(ironic));
     if (config.inspector_asked()) {

@@ -43,7 +43,8 @@ struct ConnectReport {
   bool good() const;
 };
 
-// Asks them, one after the other; takes as long as their timeouts allow. A
+// Asks them, one after the other; takes as long as their timeouts allow, and
+// for a login of one project as long as a full list does. A
 // stop requested on `stop` ends it.
 ConnectReport check_connections(const LoadedConfig& loaded, const Clock& clock,
                                 std::stop_token stop);
