@@ -651,7 +651,8 @@ void SyncLoop::reconfigure(SyncLoopOptions options) {
   next_inspector_ = std::min(next_inspector_, now + options_.poll_interval);
   // What failed may have been mended by whoever has the options read again.
   if (poll_health_.failing() || inspector_health_.failing()) retry_logins();
-  if (list_health_.failing()) next_list_ = now;
+  // But a list that is held back is confirmed in its own time.
+  if (list_health_.failing() && !held_back_) next_list_ = now;
   if (relist_.phase() == Relist::Phase::kIdle && !list_health_.failing()) {
     schedule_full_list();
   }
