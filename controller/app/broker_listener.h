@@ -18,8 +18,7 @@ namespace pxegate {
 using ListenToBroker = std::function<Result<std::unique_ptr<Notifications>>(
     const Config& config, const Clock& clock, std::function<void()> wake)>;
 
-// By [DEFAULT] transport_url. kInvalid, naming the option, where it cannot be
-// used.
+// The one of the configuration.
 Result<std::unique_ptr<Notifications>> listen_to_broker(
     const Config& config, const Clock& clock, std::function<void()> wake);
 

@@ -10,6 +10,7 @@
 
 #include "controller/base/ip_network.h"
 #include "controller/base/secret.h"
+#include "controller/base/transport_url.h"
 
 namespace pxegate {
 
@@ -128,14 +129,21 @@ struct Config {
 
   // Ironic's message bus, in oslo.messaging's and Ironic's words.
   struct Notifications {
-    Secret transport_url;  // as it stands in the file; may be "fake://"
-    bool ssl = false;      // of [oslo_messaging_rabbit], as the four below it
+    Secret transport_url;      // of [DEFAULT]; may be "fake://"
+    Secret own_transport_url;  // of [oslo_messaging_notifications]: goes first
+    bool ssl = false;  // of [oslo_messaging_rabbit], as the four below it
     std::string ca_file;
     std::string cert_file;
     std::string key_file;
     bool verify_hostname = true;
     std::string exchange;             // control_exchange
     std::vector<std::string> topics;  // versioned_notifications_topics
+
+    // What follows, filled in on load (message_bus.h): what the URL says, whose
+    // query goes before [oslo_messaging_rabbit].
+    std::vector<BrokerHost> hosts;  // empty: there is no broker
+    std::string virtual_host;
+    std::chrono::seconds heartbeat{10};
     bool operator==(const Notifications&) const = default;
   } notifications;
 

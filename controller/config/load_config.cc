@@ -17,6 +17,7 @@
 #include "controller/base/text.h"
 #include "controller/config/combinations.h"
 #include "controller/config/config_files.h"
+#include "controller/config/message_bus.h"
 #include "controller/config/nearest.h"
 #include "controller/config/options.h"
 #include "controller/config/policy_options.h"
@@ -647,6 +648,10 @@ class Loader {
       config.log_file = std::filesystem::path(config.log_dir) / config.log_file;
     }
     tell(find_misfits(config));
+    if (is_right("DEFAULT", "transport_url") &&
+        is_right("oslo_messaging_notifications", "transport_url")) {
+      tell(settle_message_bus(config.notifications));
+    }
   }
 
   void check_login(std::string_view section, const ServiceConfig& service) {

@@ -62,7 +62,7 @@ constexpr auto kMessagingOptions = std::to_array<Option>(
       .help = "The message bus for notifications, where it is not that of "
               "[DEFAULT] transport_url.",
       .set = +[](Config& c, Secret v) {
-        if (!v.empty()) c.notifications.transport_url = std::move(v);
+        c.notifications.own_transport_url = std::move(v);
       }}});
 
 }  // namespace

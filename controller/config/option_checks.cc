@@ -28,6 +28,9 @@ constexpr auto kProvisionStates = std::to_array<std::string_view>(
      "service wait", "servicing",     "unrescue failed", "unrescuing",
      "verifying",    "wait call-back"});
 
+// AMQP 0-9-1, section 4.2.5.3: a "short string".
+constexpr std::size_t kLongestAmqpName = 255;
+
 bool has_blank(std::string_view text) {
   return std::ranges::any_of(text, [](char c) {
     return static_cast<unsigned char>(c) <= ' ' || c == '\x7f';
@@ -78,6 +81,24 @@ Result<> check_word(std::string_view value) {
   if (value.empty()) return invalid("is empty");
   if (has_blank(value)) return invalid(quoted(value) + " holds a blank");
   return {};
+}
+
+Result<> check_exchange(std::string_view value) {
+  if (value.size() > kLongestAmqpName) {
+    return invalid(fmt::format("{} is longer than {} bytes", quoted(value),
+                               kLongestAmqpName));
+  }
+  return check_word(value);
+}
+
+Result<> check_topic(std::string_view value) {
+  constexpr std::size_t kLongest =
+      kLongestAmqpName - std::string_view(".error").size();
+  if (value.size() > kLongest) {
+    return invalid(
+        fmt::format("{} is longer than {} bytes", quoted(value), kLongest));
+  }
+  return check_word(value);
 }
 
 Result<> check_provision_state(std::string_view value) {

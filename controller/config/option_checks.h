@@ -12,7 +12,10 @@ namespace pxegate {
 // error is kInvalid and says what is wrong with the value, quoting it, as a
 // clause without the option's name.
 
-Result<> check_word(std::string_view value);             // no blank, not empty
+Result<> check_word(std::string_view value);      // no blank, not empty
+Result<> check_exchange(std::string_view value);  // a name of AMQP's
+// The same, with a priority behind it.
+Result<> check_topic(std::string_view value);
 Result<> check_provision_state(std::string_view value);  // one of Ironic's
 Result<> check_interface(std::string_view value);        // of the network
 // What iptables takes for -i: a trailing '+' stands for anything.

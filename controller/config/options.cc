@@ -94,7 +94,7 @@ constexpr std::array kDefaultOptions = {
         .help = "The exchange on which Ironic publishes.",
         .set = +[](Config& c,
                    std::string v) { c.notifications.exchange = std::move(v); },
-        .check = check_word,
+        .check = check_exchange,
         .expected = "the name of an exchange"},
     Option{.section = "DEFAULT",
            .name = "versioned_notifications_topics",
@@ -106,7 +106,7 @@ constexpr std::array kDefaultOptions = {
                +[](Config& c, std::vector<std::string> v) {
                  c.notifications.topics = std::move(v);
                },
-           .check = check_word,
+           .check = check_topic,
            .expected = "names of topics"}};
 
 constexpr std::array kPxeFilterOptions = {

@@ -22,7 +22,7 @@
 #include <climits>
 
 #include "controller/base/text.h"
-#include "controller/ironic/transport_url.h"
+#include "controller/base/transport_url.h"
 
 namespace pxegate {
 namespace {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/ironic/amqp_listener.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <pthread.h>
 #include <signal.h>
@@ -9,7 +8,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <climits>
 #include <cstdint>
 #include <map>
@@ -20,7 +18,6 @@
 #include <thread>
 #include <utility>
 
-#include "controller/base/fd.h"
 #include "controller/base/log.h"
 #include "controller/base/text.h"
 #include "controller/ironic/amqp_connection.h"
@@ -36,8 +33,6 @@ using std::chrono::steady_clock;
 
 constexpr std::uint16_t kAmqpPort = 5672;
 constexpr std::uint16_t kAmqpsPort = 5671;
-// AMQP's "short string", which names are.
-constexpr std::size_t kMaxName = 255;
 // The priorities that Ironic sends notifications of nodes and ports with.
 constexpr std::array kPriorities = {"info", "error"};
 
@@ -51,68 +46,6 @@ constexpr std::uint16_t kPrefetch = 200;
 constexpr milliseconds kQuiet{250};
 // A connection that lasted shorter was none: backoff goes on.
 constexpr std::chrono::seconds kLasting{10};
-
-Failure invalid(std::string message) {
-  return fail(std::move(message), ErrorCode::kInvalid);
-}
-
-Result<> check_name(std::string_view what, const std::string& name) {
-  const bool plain = std::ranges::none_of(name, [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte < 0x20 || byte == 0x7f;
-  });
-  if (plain && !name.empty() && name.size() <= kMaxName) return {};
-  return invalid(fmt::format("{} {} is not a name of 1 to {} bytes", what,
-                             quoted(name), kMaxName));
-}
-
-Result<> check_readable(std::string_view option, const std::string& path) {
-  if (path.empty()) return {};
-  const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-  if (file) return {};
-  return fail_errno(fmt::format("{} {}", option, path), errno);
-}
-
-// The query of the URL goes before the section.
-Result<> merge_and_check(AmqpOptions& options) {
-  TransportUrl& url = options.broker;
-  if (url.hosts.empty()) return invalid("transport_url names no host");
-  options.ssl = url.ssl.value_or(options.ssl);
-  options.ca_file = url.ssl_ca_file.value_or(options.ca_file);
-  options.cert_file = url.ssl_cert_file.value_or(options.cert_file);
-  options.key_file = url.ssl_key_file.value_or(options.key_file);
-  options.verify_hostname =
-      url.ssl_enforce_hostname_verification.value_or(options.verify_hostname);
-  options.heartbeat =
-      url.heartbeat_timeout_threshold.value_or(options.heartbeat);
-  options.heartbeat = std::clamp(options.heartbeat, std::chrono::seconds{1},
-                                 std::chrono::seconds{UINT16_MAX});
-
-  auto good = check_name("control_exchange", options.exchange);
-  if (!good) return good;
-  if (options.topics.empty()) {
-    return invalid("versioned_notifications_topics names no topic");
-  }
-  for (const std::string& topic : options.topics) {
-    good = check_name("the topic", topic);
-    if (!good) return good;
-    if (topic.size() + sizeof(".error") > kMaxName) {
-      return invalid("the topic " + quoted(topic) + " is too long");
-    }
-  }
-  if (!options.ssl) return {};
-  if (options.cert_file.empty() != options.key_file.empty()) {
-    return invalid("ssl_cert_file and ssl_key_file need each other");
-  }
-  for (const auto& [option, path] :
-       {std::pair("ssl_ca_file", &options.ca_file),
-        std::pair("ssl_cert_file", &options.cert_file),
-        std::pair("ssl_key_file", &options.key_file)}) {
-    good = check_readable(option, *path);
-    if (!good) return good;
-  }
-  return {};
-}
 
 std::string endpoint_of(const AmqpTarget& target) {
   std::string virtual_host;
@@ -181,12 +114,12 @@ class AmqpListener::Thread {
 
  private:
   void run() {
-    const std::size_t hosts = options_.broker.hosts.size();
+    const std::size_t hosts = options_.hosts.size();
     // Controllers spread over the brokers of a cluster.
     std::size_t host = random_() % hosts;
     std::size_t tried = 0;
     while (!interrupter_.interrupted()) {
-      const auto ended = listen_to(options_.broker.hosts[host]);
+      const auto ended = listen_to(options_.hosts[host]);
       if (interrupter_.interrupted()) return;
       failed(ended.error());
       host = (host + 1) % hosts;
@@ -218,7 +151,7 @@ class AmqpListener::Thread {
   AmqpTarget target_for(const BrokerHost& host) const {
     return {.host = host.host,
             .port = host.port.value_or(options_.ssl ? kAmqpsPort : kAmqpPort),
-            .virtual_host = options_.broker.virtual_host,
+            .virtual_host = options_.virtual_host,
             .username = host.username,
             .password = host.password,
             .tls = options_.ssl,
@@ -401,8 +334,9 @@ class AmqpListener::Thread {
 
 Result<std::unique_ptr<AmqpListener>> AmqpListener::start(
     AmqpOptions options, const Clock& clock, std::function<void()> wake) {
-  const auto good = merge_and_check(options);
-  if (!good) return fail(good.error());
+  if (options.hosts.empty()) {
+    return fail("no broker is named", ErrorCode::kInvalid);
+  }
   auto interrupter = Interrupter::make();
   if (!interrupter) return fail(interrupter.error());
   auto thread = std::make_unique<Thread>(

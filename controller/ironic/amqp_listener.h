@@ -11,17 +11,17 @@
 
 #include "controller/base/clock.h"
 #include "controller/base/result.h"
+#include "controller/base/transport_url.h"
 #include "controller/core/backoff.h"
 #include "controller/ironic/notifications.h"
-#include "controller/ironic/transport_url.h"
 
 namespace pxegate {
 
-// Where Ironic's notifications are, and how to get there. The options of
-// [oslo_messaging_rabbit]; what the transport URL's query says goes before
-// them.
+// Where Ironic's notifications are, and how to get there: the options of the
+// message bus, checked.
 struct AmqpOptions {
-  TransportUrl broker;
+  std::vector<BrokerHost> hosts;  // at least one
+  std::string virtual_host = "/";
 
   bool ssl = false;
   std::string ca_file;    // PEM; empty: the certificates that the system trusts
@@ -68,9 +68,8 @@ class AmqpListener final : public Notifications {
  public:
   // Starts the thread. `wake` is called from it, after something came that
   // take() hands out, or the status changed (not for its counters alone): do
-  // little, and do not call back. `clock` outlives this. kInvalid where the
-  // options cannot be used, kNotFound and kPermission where a file of theirs
-  // cannot be read; whatever the broker does is in status().
+  // little, and do not call back. `clock` outlives this. Whatever is wrong with
+  // the broker, or with a file of the options, is in status().
   static Result<std::unique_ptr<AmqpListener>> start(
       AmqpOptions options, const Clock& clock, std::function<void()> wake);
 

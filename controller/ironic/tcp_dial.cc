@@ -19,7 +19,7 @@
 #include <thread>
 #include <vector>
 
-#include "controller/ironic/transport_url.h"
+#include "controller/base/transport_url.h"
 
 namespace pxegate {
 namespace {

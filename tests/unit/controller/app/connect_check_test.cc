@@ -9,6 +9,8 @@
 #include <string>
 #include <thread>
 
+#include "controller/config/message_bus.h"
+
 namespace pxegate {
 namespace {
 
@@ -65,6 +67,11 @@ class ConnectCheck : public ::testing::Test {
     if (thread_.joinable()) thread_.join();
   }
 
+  void use_broker(std::string_view url) {
+    Config::Notifications& bus = loaded_.config.notifications;
+    bus.transport_url = Secret(url);
+    EXPECT_THAT(settle_message_bus(bus), IsEmpty());
+  }
   ConnectReport check() { return check_connections(loaded_, clock_, {}); }
 
   httplib::Server server_;
@@ -127,8 +134,7 @@ TEST_F(ConnectCheck, AnIronicThatIsNotThereIsTold) {
 }
 
 TEST_F(ConnectCheck, ABrokerThatIsNotThereIsTold) {
-  loaded_.config.notifications.transport_url =
-      Secret("rabbit://u:hunter2@127.0.0.1:1/");
+  use_broker("rabbit://u:hunter2@127.0.0.1:1/");
   const ConnectReport report = check();
   EXPECT_FALSE(report.good());
   ASSERT_TRUE(report.broker);
@@ -136,7 +142,7 @@ TEST_F(ConnectCheck, ABrokerThatIsNotThereIsTold) {
   EXPECT_THAT(report.broker->problem, HasSubstr("expected the broker"));
   EXPECT_THAT(connect_view(report) + connect_json(report).dump(),
               Not(HasSubstr("hunter2")));
-  loaded_.config.notifications.transport_url = Secret("fake://");
+  use_broker("fake://");
   EXPECT_FALSE(check().broker);
 }
 

@@ -267,13 +267,5 @@ TEST_F(WorkerWithBrokerTest, NobodyWakesAWorkerThatIsGone) {
   EXPECT_TRUE(bus_.gone);
 }
 
-TEST_F(WorkerWithBrokerTest, ABrokerThatCannotBeUsedIsAnError) {
-  config_.notifications.transport_url = Secret("nonsense");
-  const auto worker = Worker::make(config_, host_, clock_, {});
-  ASSERT_FALSE(worker);
-  EXPECT_THAT(worker.error().message(),
-              ::testing::StartsWith("[DEFAULT] transport_url: "));
-}
-
 }  // namespace
 }  // namespace pxegate

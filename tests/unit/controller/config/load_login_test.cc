@@ -23,6 +23,7 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 constexpr std::string_view kCloud =
     "clouds:\n"
@@ -252,18 +253,45 @@ TEST_F(LoadLogin, InspectorIsAskedAtTheCataloguesAddress) {
 TEST_F(LoadLogin, AnIronicsMessageBusIsUnderstood) {
   const auto result = loaded(
       "[DEFAULT]\ntransport_url = rabbit://u:p$$w@h:5672/v\n"
-      "[oslo_messaging_rabbit]\nrabbit_use_ssl = true\nssl_ca_file = /ca\n"
-      "kombu_reconnect_delay = 1\n"
+      "[oslo_messaging_rabbit]\nrabbit_use_ssl = true\nssl_ca_file = " +
+      write("ca.pem", "") +
+      "\nkombu_reconnect_delay = 1\n"
       "[oslo_messaging_notifications]\ndriver = messagingv2\n");
   const Config::Notifications& bus = result.config.notifications;
   EXPECT_EQ(bus.transport_url, Secret("rabbit://u:p$w@h:5672/v"));
   EXPECT_TRUE(bus.ssl);
-  EXPECT_EQ(bus.ca_file, "/ca");
-  EXPECT_EQ(loaded("[DEFAULT]\ntransport_url = rabbit://a\n"
-                   "[oslo_messaging_notifications]\ntransport_url = "
-                   "rabbit://b\n")
-                .config.notifications.transport_url,
-            Secret("rabbit://b"));
+  EXPECT_THAT(bus.ca_file, EndsWith("/ca.pem"));
+  ASSERT_EQ(bus.hosts.size(), 1u);
+  EXPECT_EQ(bus.hosts[0].host, "h");
+  EXPECT_EQ(bus.virtual_host, "v");
+}
+
+// By file, line and the option where it stands.
+TEST_F(LoadLogin, AMessageBusThatCannotBeUsedIsAProblem) {
+  const std::string a_conf = dir_ + "/a.conf";
+  EXPECT_EQ(problems("[DEFAULT]\ntransport_url = kafka://u:hush@h/\n"),
+            a_conf +
+                ":4: [DEFAULT] transport_url: \"kafka\" is not supported: only "
+                "RabbitMQ (rabbit://) is, and fake:// for none");
+  const std::string port = problems(
+      "[DEFAULT]\ntransport_url = rabbit://a\n"
+      "[oslo_messaging_notifications]\n"
+      "transport_url = rabbit://u:hush@h:99999/\n");
+  EXPECT_THAT(port, StartsWith(a_conf + ":6: [oslo_messaging_notifications] "
+                                        "transport_url: host 1: the port"));
+  EXPECT_THAT(port, Not(HasSubstr("hush")));
+  EXPECT_EQ(problems("[DEFAULT]\ntransport_url = rabbit://h/\n"
+                     "[oslo_messaging_rabbit]\nssl = true\n"
+                     "kombu_ssl_ca_certs = /none.pem\n"),
+            a_conf +
+                ":7: [oslo_messaging_rabbit] kombu_ssl_ca_certs: "
+                "\"/none.pem\": No such file or directory; expected a PEM file "
+                "that can be read");
+  EXPECT_THAT(
+      problems("[DEFAULT]\ncontrol_exchange = " + std::string(256, 'x') + "\n"),
+      StartsWith(a_conf + ":4: [DEFAULT] control_exchange"));
+  EXPECT_EQ(load("[DEFAULT]\ntransport_url = x\n").error().code(),
+            ErrorCode::kInvalid);
 }
 
 }  // namespace

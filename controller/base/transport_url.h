@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef PXEGATE_CONTROLLER_IRONIC_TRANSPORT_URL_H_
-#define PXEGATE_CONTROLLER_IRONIC_TRANSPORT_URL_H_
+#ifndef PXEGATE_CONTROLLER_BASE_TRANSPORT_URL_H_
+#define PXEGATE_CONTROLLER_BASE_TRANSPORT_URL_H_
 
 #include <chrono>
 #include <cstdint>
@@ -49,8 +49,8 @@ struct TransportUrl {
 // and vhost are percent-decoded once, a name before `+` is the driver's, other
 // options in the query are ignored. nullopt, "there is no broker", for an
 // empty URL, fake:// and kombu+memory://. Otherwise kInvalid, saying what is
-// wrong in which host, by its number; never with any of the text between
-// scheme and path, where the passwords are. Pure.
+// wrong in which host, by its number, as a clause about the URL; never with any
+// of the text between scheme and path, where the passwords are. Pure.
 Result<std::optional<TransportUrl>> parse_transport_url(const Secret& url);
 
 // "host:5672", "[2001:db8::1]:5671".
@@ -58,4 +58,4 @@ std::string host_and_port(const std::string& host, std::uint16_t port);
 
 }  // namespace pxegate
 
-#endif  // PXEGATE_CONTROLLER_IRONIC_TRANSPORT_URL_H_
+#endif  // PXEGATE_CONTROLLER_BASE_TRANSPORT_URL_H_

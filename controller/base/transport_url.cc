@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/ironic/transport_url.h"
+#include "controller/base/transport_url.h"
 
 #include <fmt/format.h>
 
@@ -29,7 +29,7 @@ constexpr std::string_view kEncodingHint =
     "to be percent-encoded: %40 for @, %2F for /)";
 
 Failure invalid(std::string message) {
-  return fail("transport_url: " + std::move(message), ErrorCode::kInvalid);
+  return fail(std::move(message), ErrorCode::kInvalid);
 }
 
 std::optional<unsigned> hex_digit(char c) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "controller/ironic/transport_url.h"
+#include "controller/base/transport_url.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
