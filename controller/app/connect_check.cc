@@ -11,7 +11,6 @@
 #include <string_view>
 #include <utility>
 
-#include "controller/app/broker_listener.h"
 #include "controller/app/sources.h"
 #include "controller/app/text_table.h"
 
@@ -20,8 +19,11 @@ namespace {
 
 using std::chrono::seconds;
 
-// More than the broker's own timeouts take together, for one host.
-constexpr seconds kBrokerPatience{30};
+// What one host that says nothing may take: to resolve its name, to connect
+// (with TLS twice), to log in and to answer twice (AmqpOptions::timeout each).
+constexpr seconds kHostPatience{60};
+// Nobody waits longer for a list of hosts.
+constexpr seconds kBrokerPatience{300};
 // What IronicClient takes for a list without end.
 constexpr std::size_t kMaxItems = 2'000'000;
 
@@ -69,17 +71,20 @@ void count_shown(IronicApi& ironic, const std::stop_token& stop,
   check.login->why = check.problem;
 }
 
-BrokerCheck check_broker(Notifications& broker, std::mutex& mutex,
-                         std::condition_variable& news,
+BrokerCheck check_broker(const Notifications& broker, std::size_t hosts,
+                         std::mutex& mutex, std::condition_variable& news,
                          const std::stop_token& stop) {
-  const auto deadline = std::chrono::steady_clock::now() + kBrokerPatience;
+  const auto deadline =
+      std::chrono::steady_clock::now() +
+      std::min<seconds>(kHostPatience * hosts, kBrokerPatience);
   BrokerStatus status;
   std::unique_lock lock(mutex);
   while (true) {
     status = broker.status();
     // A queue that cannot be bound yet is a connection all the same.
+    // One host of several is enough.
     const bool settled = status.connected || status.exchange_missing ||
-                         status.consecutive_failures != 0;
+                         status.consecutive_failures >= hosts;
     if (settled || stop.stop_requested()) break;
     if (std::chrono::steady_clock::now() >= deadline) break;
     news.wait_for(lock, std::chrono::milliseconds(100));
@@ -130,7 +135,8 @@ bool ConnectReport::good() const {
 }
 
 ConnectReport check_connections(const LoadedConfig& loaded, const Clock& clock,
-                                std::stop_token stop) {
+                                std::stop_token stop,
+                                const ListenToBroker& listen) {
   ConnectReport report;
   const Config& config = loaded.config;
   if (loaded.from_environment) {
@@ -167,11 +173,12 @@ ConnectReport check_connections(const LoadedConfig& loaded, const Clock& clock,
   }
   std::mutex mutex;
   std::condition_variable news;
-  auto broker = listen_to_broker(config, clock, [&] { news.notify_all(); });
+  auto broker = listen(config, clock, [&] { news.notify_all(); });
   if (!broker) {
     report.problems.push_back(broker.error().message());
   } else if (*broker) {
-    report.broker = check_broker(**broker, mutex, news, stop);
+    report.broker = check_broker(**broker, config.notifications.hosts.size(),
+                                 mutex, news, stop);
   }
   return report;
 }

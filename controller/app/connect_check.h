@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/app/broker_listener.h"
 #include "controller/app/json.h"
 #include "controller/base/clock.h"
 #include "controller/config/load_config.h"
@@ -44,10 +45,11 @@ struct ConnectReport {
 };
 
 // Asks them, one after the other; takes as long as their timeouts allow, and
-// for a login of one project as long as a full list does. A
-// stop requested on `stop` ends it.
-ConnectReport check_connections(const LoadedConfig& loaded, const Clock& clock,
-                                std::stop_token stop);
+// for a login of one project as long as a full list does. A stop requested on
+// `stop` ends it. `listen` makes what listens to the broker.
+ConnectReport check_connections(
+    const LoadedConfig& loaded, const Clock& clock, std::stop_token stop,
+    const ListenToBroker& listen = listen_to_broker);
 
 // For people, and for programs.
 std::string connect_view(const ConnectReport& report);

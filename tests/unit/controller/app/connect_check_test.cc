@@ -5,7 +5,10 @@
 #include <gtest/gtest.h>
 #include <httplib.h>
 
+#include <algorithm>
 #include <chrono>
+#include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 
@@ -144,6 +147,42 @@ TEST_F(ConnectCheck, ABrokerThatIsNotThereIsTold) {
               Not(HasSubstr("hunter2")));
   use_broker("fake://");
   EXPECT_FALSE(check().broker);
+}
+
+// A broker of which one host after the other is tried, once each time that
+// somebody looks.
+class HostAfterHost final : public Notifications {
+ public:
+  explicit HostAfterHost(unsigned down) : down_(down) {}
+
+  Hints take() override { return {}; }
+  BrokerStatus status() const override {
+    BrokerStatus status;
+    status.consecutive_failures = std::min(tried_++, down_);
+    status.connected = tried_ > down_ + 1;
+    if (status.connected) status.consecutive_failures = 0;
+    return status;
+  }
+
+ private:
+  const unsigned down_;
+  mutable unsigned tried_ = 0;
+};
+
+TEST_F(ConnectCheck, OneHostOfABrokerIsEnough) {
+  use_broker("rabbit://one,two,three/");
+  const auto connected = [&](unsigned down) {
+    const ConnectReport report = check_connections(
+        loaded_, clock_, {},
+        [down](const Config&, const Clock&, std::function<void()>)
+            -> Result<std::unique_ptr<Notifications>> {
+          return std::make_unique<HostAfterHost>(down);
+        });
+    return report.broker && report.broker->connected;
+  };
+  EXPECT_TRUE(connected(0));
+  EXPECT_TRUE(connected(2));
+  EXPECT_FALSE(connected(3));
 }
 
 TEST_F(ConnectCheck, WhatCannotBeTriedIsTold) {
