@@ -16,7 +16,7 @@ namespace pxegate {
 // One broker, and who to be there.
 struct BrokerHost {
   std::string host;  // a name or an address, IPv6 without brackets
-  std::optional<std::uint16_t> port;  // none: AMQP's, which TLS changes
+  std::optional<std::uint16_t> port;  // none: 5672, with TLS too
   // Where the URL has none, `guest` with the password `guest`, as kombu does:
   // credentials of one host are not another's.
   std::string username;

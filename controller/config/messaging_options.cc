@@ -19,7 +19,9 @@ constexpr auto kMessagingOptions = std::to_array<Option>(
       .name = "ssl",
       .type = OptionType::kBoolean,
       .default_text = "false",
-      .help = "Speak TLS with RabbitMQ.",
+      .help = "Speak TLS with RabbitMQ. A transport_url without a port "
+              "means 5672 then too, as with oslo.messaging; RabbitMQ mostly "
+              "speaks TLS on 5671.",
       .set = +[](Config& c, bool v) { c.notifications.ssl = v; },
       .aliases = kSslAliases},
      {.section = "oslo_messaging_rabbit",

@@ -31,8 +31,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr std::uint16_t kAmqpPort = 5672;
-constexpr std::uint16_t kAmqpsPort = 5671;
+// With TLS too, as oslo.messaging has it (impl_rabbit.py).
+constexpr std::uint16_t kDefaultPort = 5672;
 // The priorities that Ironic sends notifications of nodes and ports with.
 constexpr std::array kPriorities = {"info", "error"};
 
@@ -150,7 +150,7 @@ class AmqpListener::Thread {
 
   AmqpTarget target_for(const BrokerHost& host) const {
     return {.host = host.host,
-            .port = host.port.value_or(options_.ssl ? kAmqpsPort : kAmqpPort),
+            .port = host.port.value_or(kDefaultPort),
             .virtual_host = options_.virtual_host,
             .username = host.username,
             .password = host.password,

@@ -29,6 +29,7 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -378,7 +379,7 @@ TEST_F(AmqpListenerTest, HoldsSoManyNodesAndTellsThatItMissedTheRest) {
 
 class AmqpTls : public AmqpListenerTest {
  protected:
-  AmqpOptions tls(const std::string& host = "localhost") {
+  AmqpOptions tls(const std::string& host = "localhost:5671") {
     AmqpOptions out =
         options(fmt::format("rabbit://user:p%25ss%2Fw%40rd@{}/?ssl=1", host));
     out.ca_file = rabbitmq().file("ca.pem");
@@ -427,7 +428,7 @@ TEST_F(AmqpTls, RefusesABrokerOfAnotherAuthority) {
 }
 
 TEST_F(AmqpTls, RefusesABrokerOfAnotherName) {
-  AmqpOptions other = tls("127.0.0.1");
+  AmqpOptions other = tls("127.0.0.1:5671");
   const std::string error = error_of(other);
   EXPECT_THAT(error, HasSubstr("certificate is not accepted"));
   EXPECT_THAT(error, HasSubstr("it has to be for 127.0.0.1"));
@@ -436,7 +437,9 @@ TEST_F(AmqpTls, RefusesABrokerOfAnotherName) {
 }
 
 TEST_F(AmqpTls, TellsThatAPortSpeaksNoTls) {
-  EXPECT_THAT(error_of(tls("localhost:5672")), HasSubstr("TLS"));
+  // A URL without a port means the same as without TLS.
+  EXPECT_THAT(error_of(tls("localhost")),
+              AllOf(HasSubstr("amqps://localhost:5672/"), HasSubstr("TLS")));
 }
 
 TEST_F(AmqpTls, TellsOfFilesThatWentAway) {
