@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The message bus: names and defaults are oslo.messaging's and Ironic's.
+// The message bus: names are oslo.messaging's and Ironic's, and so are the
+// defaults, but for what TLS verifies. oslo.messaging verifies nothing without
+// ssl_ca_file, and Debian's no host name unless it is told to.
 #include <array>
 #include <utility>
 
@@ -28,7 +30,9 @@ constexpr auto kMessagingOptions = std::to_array<Option>(
       .name = "ssl_ca_file",
       .type = OptionType::kPath,
       .default_text = "",
-      .help = "PEM file with the authorities that may vouch for RabbitMQ.",
+      .help = "PEM file with the authorities that may vouch for RabbitMQ. "
+              "Unset: those that the system trusts (oslo.messaging would "
+              "verify nothing then).",
       .set = +[](Config& c,
                  std::string v) { c.notifications.ca_file = std::move(v); },
       .aliases = kCaFileAliases,
@@ -55,7 +59,8 @@ constexpr auto kMessagingOptions = std::to_array<Option>(
       .type = OptionType::kBoolean,
       .default_text = "true",
       .help = "RabbitMQ's certificate has to be for the host that "
-              "transport_url names.",
+              "transport_url names. Debian's oslo.messaging has false where "
+              "it is not set.",
       .set = +[](Config& c, bool v) { c.notifications.verify_hostname = v; }},
      {.section = "oslo_messaging_notifications",
       .name = "transport_url",
