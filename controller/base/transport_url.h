@@ -47,10 +47,12 @@ struct TransportUrl {
 //
 // as oslo_messaging/transport.py and its RabbitMQ driver do: user, password
 // and vhost are percent-decoded once, a name before `+` is the driver's, other
-// options in the query are ignored. nullopt, "there is no broker", for an
-// empty URL, fake:// and kombu+memory://. Otherwise kInvalid, saying what is
-// wrong in which host, by its number, as a clause about the URL; never with any
-// of the text between scheme and path, where the passwords are. Pure.
+// options in the query are ignored. (kombu decodes the virtual host once more:
+// one with a % in it needs %2525 there and %25 here.) nullopt, "there is no
+// broker", for an empty URL, fake:// and kombu+memory://. Otherwise kInvalid,
+// saying what is wrong in which host, by its number, as a clause about the URL;
+// never with any of the text between scheme and path, where the passwords are.
+// Pure.
 Result<std::optional<TransportUrl>> parse_transport_url(const Secret& url);
 
 // "host:5672", "[2001:db8::1]:5671".
