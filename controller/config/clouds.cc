@@ -25,6 +25,10 @@ constexpr std::size_t kMaxCloudsFile = std::size_t{1} << 20;
 constexpr std::size_t kMaxKeys = 1000;
 // Merge keys (`<<`) within merge keys.
 constexpr int kMaxMerges = 8;
+// Keys that are looked at in one file, as often as they are: what is merged
+// again and again through aliases takes no more than this, however small the
+// file.
+constexpr std::size_t kMaxVisits = 20'000;
 
 // A key as it is, where that is harmless.
 std::string shown(std::string_view key) {
@@ -97,7 +101,7 @@ class CloudFile {
 
   // The keys of a map with what `<<` adds; each key once.
   Result<std::vector<Item>> items(const YAML::Node& map, std::string_view key,
-                                  int merges) const {
+                                  int merges) {
     if (!map.IsMap()) {
       return problem(line_of(map),
                      fmt::format("{}: {}; expected a map of keys and values",
@@ -109,6 +113,7 @@ class CloudFile {
       const YAML::Node& name = pair.first;
       const YAML::Node& value = pair.second;
       const int line = line_of(name);
+      if (auto done = visit(line); !done) return fail(done.error());
       if (!name.IsScalar()) {
         return problem(line, fmt::format("{}: a key that is {}; expected text",
                                          key, kind(name)));
@@ -177,36 +182,46 @@ class CloudFile {
   explicit CloudFile(std::string path) : path_(std::move(path)) {}
 
   Result<> merge(const YAML::Node& value, std::string_view key, int merges,
-                 std::vector<Item>& into) const {
-    std::vector<YAML::Node> maps;
-    if (value.IsSequence()) {
-      for (const auto& each : value) {
-        if (maps.size() >= kMaxKeys) break;
-        maps.push_back(each);
-      }
-    } else {
-      maps.push_back(value);
-    }
-    for (const YAML::Node& map : maps) {
-      auto more = items(map, fmt::format("{}.<<", key), merges);
-      if (!more) return fail(more.error());
-      for (Item& item : *more) {
-        // The first map that has a key decides about it.
-        if (find(into, item.key) == nullptr) into.push_back(std::move(item));
-      }
-      if (into.size() > kMaxKeys) {
-        return problem(line_of(map),
-                       fmt::format("{}: too many keys; expected {} at most",
-                                   key, kMaxKeys));
-      }
+                 std::vector<Item>& into) {
+    if (!value.IsSequence()) return merge_map(value, key, merges, into);
+    for (const auto& map : value) {
+      auto done = visit(line_of(map));
+      if (done) done = merge_map(map, key, merges, into);
+      if (!done) return done;
     }
     return {};
+  }
+
+  Result<> merge_map(const YAML::Node& map, std::string_view key, int merges,
+                     std::vector<Item>& into) {
+    auto more = items(map, fmt::format("{}.<<", key), merges);
+    if (!more) return fail(more.error());
+    for (Item& item : *more) {
+      // The first map that has a key decides about it.
+      if (find(into, item.key) == nullptr) into.push_back(std::move(item));
+    }
+    if (into.size() > kMaxKeys) {
+      return problem(
+          line_of(map),
+          fmt::format("{}: too many keys; expected {} at most", key, kMaxKeys));
+    }
+    return {};
+  }
+
+  Result<> visit(int line) {
+    if (++visits_ <= kMaxVisits) return {};
+    return problem(
+        line, fmt::format("the file holds too much, or merges it too "
+                          "often; expected {} keys at most, counted wherever "
+                          "they are merged to",
+                          kMaxVisits));
   }
 
   std::string path_;
   YAML::Node root_;
   std::string key_;
   std::vector<std::string> names_;
+  std::size_t visits_ = 0;
 };
 
 Result<std::optional<CloudFile>> find_file(const std::string& path,
@@ -237,7 +252,7 @@ class Collector {
   Collector(std::string_view section, Cloud& cloud)
       : section_(section), cloud_(cloud) {}
 
-  Result<> add(const CloudFile& file, const std::vector<Item>& entry) {
+  Result<> add(CloudFile& file, const std::vector<Item>& entry) {
     best_.clear();
     for (const Item& item : entry) {
       const std::string key = normal(item.key);
@@ -310,7 +325,7 @@ class Collector {
   }
 
   // The first of the regions is the default one.
-  Result<> take_region(const CloudFile& file, const Item& item) {
+  Result<> take_region(CloudFile& file, const Item& item) {
     const std::string named = file.key() + ".regions";
     if (item.value.IsNull()) return {};
     if (!item.value.IsSequence() || item.value.size() == 0) {

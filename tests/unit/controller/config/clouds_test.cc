@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/config/clouds.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -319,6 +320,22 @@ TEST_F(Clouds, TooManyKeysAreRefused) {
   std::string many = "clouds:\n  x:\n";
   for (int i = 0; i < 5000; ++i) many += "    k" + std::to_string(i) + ": 1\n";
   EXPECT_THAT(problem_of(many), HasSubstr("too many keys"));
+}
+
+// The file grows by a line where the work grows forty times.
+TEST_F(Clouds, WhatIsMergedAgainAndAgainHasAnEnd) {
+  const auto nested = [](int levels) {
+    std::string text = "l0: &l0 {region_name: r}\n";
+    for (int level = 1; level <= levels; ++level) {
+      std::string aliases;
+      for (int i = 0; i < 40; ++i) aliases += fmt::format("*l{}, ", level - 1);
+      text += fmt::format("l{0}: &l{0} {{<<: [{1}]}}\n", level, aliases);
+    }
+    return text + fmt::format("clouds: {{x: {{<<: *l{}}}}}\n", levels);
+  };
+  EXPECT_THAT(values(cloud_of(nested(2))),
+              UnorderedElementsAre(Pair("region_name", "r")));
+  EXPECT_THAT(problem_of(nested(3)), HasSubstr("merges it too often"));
 }
 
 // Whatever a file holds: values, or an error that names the file.
