@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/stat.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 
 #include "controller/base/fd.h"
 #include "controller/base/text.h"
+#include "controller/config/file_trust.h"
 #include "controller/config/nearest.h"
 #include "controller/config/options.h"
 
@@ -171,13 +171,6 @@ class CloudFile {
     return "a single value";
   }
 
-  // What everybody can read, everybody can log in with.
-  bool open_to_everybody() const {
-    struct stat status {};
-    return ::stat(path_.c_str(), &status) == 0 &&
-           (status.st_mode & S_IROTH) != 0;
-  }
-
  private:
   explicit CloudFile(std::string path) : path_(std::move(path)) {}
 
@@ -270,6 +263,9 @@ class Collector {
       } else if (auto done = take(file, item, file.key(), false); !done) {
         return done;
       }
+    }
+    if (const auto writers = other_writers(file.path()); !writers.empty()) {
+      cloud_.warnings.push_back(file.path() + ": " + writers);
     }
     warn_of_open_secret(file);
     for (auto& [option, found] : best_) {
@@ -381,7 +377,8 @@ class Collector {
   }
 
   void warn_of_open_secret(const CloudFile& file) {
-    if (!file.open_to_everybody()) return;
+    // What everybody can read, everybody can log in with.
+    if (!open_to_everybody(file.path())) return;
     for (const auto& [name, found] : best_) {
       const Option* option = find_option(section_, name);
       if (option->type != OptionType::kSecret || found.value.text.empty()) {

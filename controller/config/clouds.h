@@ -31,7 +31,8 @@ struct Cloud {
 // what is about this service (baremetal_…, baremetal_introspection_…) before
 // what is about all. What no login has to do with is passed over in silence; an
 // `auth` key that nobody knows is a warning, and so is a password in a file
-// that everybody can read. kNotFound where there is no such file or entry,
+// that everybody can read, and a file that others than root and we can write.
+// kNotFound where there is no such file or entry,
 // kInvalid, with file, line and key, for what cannot be read: it is hostile
 // until then.
 Result<Cloud> read_cloud(std::string_view name, std::string_view section,

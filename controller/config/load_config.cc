@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -17,6 +16,7 @@
 #include "controller/base/text.h"
 #include "controller/config/combinations.h"
 #include "controller/config/config_files.h"
+#include "controller/config/file_trust.h"
 #include "controller/config/message_bus.h"
 #include "controller/config/nearest.h"
 #include "controller/config/options.h"
@@ -81,6 +81,7 @@ class Loader {
     }
     warn_of_unknown_names();
     for (std::size_t file = 0; file < files_.paths.size(); ++file) {
+      warn_of_other_writers(files_.paths[file]);
       warn_of_open_secret(file);
     }
     set_options();
@@ -401,10 +402,13 @@ class Loader {
         section.line, pxegate::quoted(section.name), *near));
   }
 
+  void warn_of_other_writers(const std::string& path) {
+    const std::string writers = other_writers(path);
+    if (!writers.empty()) loaded_.warnings.push_back(path + ": " + writers);
+  }
+
   void warn_of_open_secret(std::size_t file) {
-    struct stat status {};
-    if (::stat(files_.paths[file].c_str(), &status) != 0) return;
-    if ((status.st_mode & S_IROTH) == 0) return;
+    if (!open_to_everybody(files_.paths[file])) return;
     for (const Setting& setting : files_.settings) {
       if (setting.file != file || setting.entry.value.empty()) continue;
       const bool secret =

@@ -266,6 +266,22 @@ TEST_F(LoadLogin, AnIronicsMessageBusIsUnderstood) {
   EXPECT_EQ(bus.virtual_host, "v");
 }
 
+TEST_F(LoadLogin, FilesThatOthersCanWriteAreAWarning) {
+  write("clouds.yaml", kCloud);
+  const std::string text =
+      "[ironic]\ncloud = x\nsystem_scope = all\nendpoint_override = http://h\n";
+  EXPECT_THAT(loaded(text).warnings, IsEmpty());
+  ::chmod(sources_.files.front().c_str(), 0620);
+  ::chmod((dir_ + "/clouds.yaml").c_str(), 0602);
+  const auto again = load_config(sources_);
+  ASSERT_TRUE(again);
+  EXPECT_THAT(again->warnings,
+              ElementsAre(AllOf(StartsWith(dir_ + "/a.conf: group "),
+                                HasSubstr("can write")),
+                          StartsWith(dir_ + "/clouds.yaml: every user can "
+                                            "write")));
+}
+
 // By file, line and the option where it stands.
 TEST_F(LoadLogin, AMessageBusThatCannotBeUsedIsAProblem) {
   const std::string a_conf = dir_ + "/a.conf";
