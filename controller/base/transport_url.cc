@@ -23,6 +23,8 @@ constexpr std::string_view kDefaultCredential = "guest";
 constexpr std::size_t kMaxVirtualHost = 255;
 constexpr std::size_t kMaxHostName = 255;
 constexpr std::size_t kMaxHosts = 64;
+// Seconds. A broker that is gone is not noticed earlier.
+constexpr unsigned kMaxHeartbeat = 300;
 
 constexpr std::string_view kEncodingHint =
     "(characters other than letters, digits and -._~ in user and password have "
@@ -279,9 +281,11 @@ Result<> apply_option(const std::string& name, const std::string& value,
     std::uint16_t seconds = 0;
     const char* end = value.data() + value.size();
     const auto [stop, error] = std::from_chars(value.data(), end, seconds);
-    if (error != std::errc{} || stop != end) {
+    if (error != std::errc{} || stop != end || seconds > kMaxHeartbeat) {
       return invalid(fmt::format(
-          "{} in the query is not a number of seconds up to 65535", name));
+          "{} in the query is not a number of seconds from 1 to {}, or 0 for "
+          "the default",
+          name, kMaxHeartbeat));
     }
     // 0 is "no heartbeats" there; here it is as good as not given.
     if (seconds > 0) {

@@ -36,7 +36,7 @@ struct TransportUrl {
   std::optional<std::string> ssl_cert_file;
   std::optional<std::string> ssl_key_file;
   std::optional<bool> ssl_enforce_hostname_verification;
-  std::optional<std::chrono::seconds> heartbeat_timeout_threshold;
+  std::optional<std::chrono::seconds> heartbeat_timeout_threshold;  // 1 to 300
 
   bool operator==(const TransportUrl&) const = default;
 };

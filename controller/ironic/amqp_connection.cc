@@ -23,6 +23,7 @@
 
 #include "controller/base/text.h"
 #include "controller/base/transport_url.h"
+#include "controller/ironic/inflow_watch.h"
 
 namespace pxegate {
 namespace {
@@ -35,6 +36,10 @@ constexpr amqp_channel_t kChannel = 1;
 // What RabbitMQ proposes. librabbitmq takes no larger frame than agreed on.
 constexpr int kFrameMax = 131'072;
 constexpr std::size_t kMaxReplyText = 200;
+// Far more than a broker sends until one is logged in, TLS included.
+constexpr std::uint64_t kMaxLogin = 1 << 20;
+// Heartbeats are at least a second apart.
+constexpr milliseconds kHeartbeatSlice{250};
 
 amqp_bytes_t bytes_of(std::string_view text) {
   // librabbitmq does not write to what it is given.
@@ -129,6 +134,8 @@ class TlsHandshake {
     // A key with a passphrase would be asked for on the terminal.
     SSL_CTX_set_default_passwd_cb(context_,
                                   [](char*, int, int, void*) { return -1; });
+    // A write would have to wait for what the broker has to say then.
+    SSL_CTX_set_options(context_, SSL_OP_NO_RENEGOTIATION);
     if (SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION) != 1) {
       return fail("TLS 1.2 cannot be had");
     }
@@ -338,7 +345,7 @@ Result<AmqpConnection> AmqpConnection::open(const AmqpTarget& target,
                              : connect_plain(state.get(), target, interrupter);
   if (!connected) return fail(connected.error());
 
-  AmqpConnection connection(std::move(state), interrupter);
+  AmqpConnection connection(std::move(state), interrupter, target.timeout);
   const int socket = connection.socket();
   // Ends a write to a broker that reads no more, which librabbitmq would wait
   // for without end.
@@ -350,8 +357,13 @@ Result<AmqpConnection> AmqpConnection::open(const AmqpTarget& target,
   amqp_set_handshake_timeout(connection.state_.get(), &timeout);
   amqp_set_rpc_timeout(connection.state_.get(), &timeout);
   const Interrupter::Guard guard(interrupter, socket);
-  const auto in =
-      connection.check(log_in(connection.state_.get(), target), "logging in");
+  // librabbitmq keeps whatever comes until the answer does.
+  InflowWatch watch(socket, kMaxLogin);
+  const amqp_rpc_reply_t reply = log_in(connection.state_.get(), target);
+  if (const auto bounded = watch.end(); !bounded) {
+    return fail(bounded.error().within("logging in"));
+  }
+  const auto in = connection.check(reply, "logging in");
   if (!in) return fail(login_error(in.error()));
   return connection;
 }
@@ -400,29 +412,69 @@ Result<> AmqpConnection::check(const amqp_rpc_reply_t& reply,
 
 Result<> AmqpConnection::open_channel() {
   if (channel_open_) return {};
-  amqp_channel_open(state_.get(), kChannel);
-  const auto opened =
-      check(amqp_get_rpc_reply(state_.get()), "opening a channel");
+  amqp_channel_open_t open{};
+  const auto opened = call(AMQP_CHANNEL_OPEN_METHOD, &open,
+                           AMQP_CHANNEL_OPEN_OK_METHOD, "opening a channel");
   channel_open_ = opened.has_value();
   return opened;
 }
 
+// librabbitmq's own calls would keep whatever else comes before the answer,
+// without end. Nothing else has to come: nobody consumes yet.
+Result<> AmqpConnection::call(amqp_method_number_t method, void* arguments,
+                              amqp_method_number_t answer,
+                              std::string_view what) {
+  const auto deadline = steady_clock::now() + timeout_;
+  {
+    const Interrupter::Guard guard(*interrupter_, socket());
+    const auto sent = check(
+        amqp_send_method(state_.get(), kChannel, method, arguments), what);
+    if (!sent) return sent;
+  }
+  while (true) {
+    amqp_frame_t frame{};
+    const auto read = read_frame(deadline, frame);
+    if (!read) return fail(read.error());
+    if (!*read) {
+      return fail(fmt::format("{}: no answer from the broker", what),
+                  ErrorCode::kUnavailable);
+    }
+    Result<bool> answered = false;
+    if (frame.frame_type != AMQP_FRAME_METHOD) {
+      answered = fail(fmt::format("{}: an answer that does not fit", what),
+                      ErrorCode::kUnavailable);
+    } else if (const amqp_method_t& got = frame.payload.method;
+               got.id == AMQP_CHANNEL_CLOSE_METHOD ||
+               got.id == AMQP_CONNECTION_CLOSE_METHOD) {
+      answered = fail(on_close(got, what));
+    } else if (frame.channel == kChannel && got.id == answer) {
+      answered = true;
+    } else if (frame.channel != 0) {
+      answered = fail(fmt::format("{}: an answer that does not fit", what),
+                      ErrorCode::kUnavailable);
+    }
+    amqp_maybe_release_buffers_on_channel(state_.get(), frame.channel);
+    if (!answered) return fail(answered.error());
+    if (*answered) return {};
+  }
+}
+
 Result<bool> AmqpConnection::exchange_exists(const std::string& exchange) {
-  const Interrupter::Guard guard(*interrupter_, socket());
   const auto opened = open_channel();
   if (!opened) return fail(opened.error());
-  amqp_exchange_declare(state_.get(), kChannel, bytes_of(exchange),
-                        amqp_cstring_bytes("topic"), /*passive=*/1,
-                        /*durable=*/0, /*auto_delete=*/0, /*internal=*/0,
-                        amqp_empty_table);
-  const auto there = check(amqp_get_rpc_reply(state_.get()),
-                           "looking for the exchange " + quoted(exchange));
-  amqp_maybe_release_buffers(state_.get());
+  amqp_exchange_declare_t declare{};
+  declare.exchange = bytes_of(exchange);
+  declare.type = amqp_cstring_bytes("topic");
+  declare.passive = 1;
+  const auto there = call(AMQP_EXCHANGE_DECLARE_METHOD, &declare,
+                          AMQP_EXCHANGE_DECLARE_OK_METHOD,
+                          "looking for the exchange " + quoted(exchange));
   if (there) return true;
   if (there.error().code() != ErrorCode::kNotFound) return fail(there.error());
   // The broker has closed the channel, which is to be confirmed.
   amqp_channel_close_ok_t close_ok{};
   channel_open_ = false;
+  const Interrupter::Guard guard(*interrupter_, socket());
   const auto closed =
       check(amqp_send_method(state_.get(), kChannel,
                              AMQP_CHANNEL_CLOSE_OK_METHOD, &close_ok),
@@ -433,13 +485,10 @@ Result<bool> AmqpConnection::exchange_exists(const std::string& exchange) {
 
 Result<> AmqpConnection::consume(const AmqpQueue& queue,
                                  std::uint16_t prefetch) {
-  const Interrupter::Guard guard(*interrupter_, socket());
-  amqp_connection_state_t state = state_.get();
   const auto opened = open_channel();
   if (!opened) return opened;
   queue_ = queue;
   prefetch_ = prefetch;
-  const amqp_bytes_t name = bytes_of(queue_.name);
 
   std::array arguments{
       // An operator's default may be another, which knows no exclusive ones.
@@ -447,36 +496,46 @@ Result<> AmqpConnection::consume(const AmqpQueue& queue,
       entry("x-max-length", queue.max_messages),
       entry("x-max-length-bytes", queue.max_bytes),
       entry("x-message-ttl", static_cast<std::int32_t>(queue.ttl.count()))};
-  amqp_queue_declare(state, kChannel, name, /*passive=*/0, /*durable=*/0,
-                     /*exclusive=*/1, /*auto_delete=*/1, table_of(arguments));
-  auto done = check(amqp_get_rpc_reply(state),
-                    "making the queue " + quoted(queue.name));
+  amqp_queue_declare_t declare{};
+  declare.queue = bytes_of(queue_.name);
+  declare.exclusive = 1;
+  declare.auto_delete = 1;
+  declare.arguments = table_of(arguments);
+  auto done =
+      call(AMQP_QUEUE_DECLARE_METHOD, &declare, AMQP_QUEUE_DECLARE_OK_METHOD,
+           "making the queue " + quoted(queue.name));
   if (!done) return done;
-  for (const std::string& key : queue.routing_keys) {
-    amqp_queue_bind(state, kChannel, name, bytes_of(queue.exchange),
-                    bytes_of(key), amqp_empty_table);
-    done = check(amqp_get_rpc_reply(state),
-                 fmt::format("binding the queue to {} of the exchange {}",
-                             quoted(key), quoted(queue.exchange)));
+  for (const std::string& key : queue_.routing_keys) {
+    amqp_queue_bind_t bind = binding(key);
+    done = call(AMQP_QUEUE_BIND_METHOD, &bind, AMQP_QUEUE_BIND_OK_METHOD,
+                fmt::format("binding the queue to {} of the exchange {}",
+                            quoted(key), quoted(queue.exchange)));
     if (!done) return done;
   }
-  amqp_basic_qos(state, kChannel, 0, prefetch, /*global=*/0);
-  done = check(amqp_get_rpc_reply(state), "limiting what is read ahead");
+  amqp_basic_qos_t qos{};
+  qos.prefetch_count = prefetch;
+  done = call(AMQP_BASIC_QOS_METHOD, &qos, AMQP_BASIC_QOS_OK_METHOD,
+              "limiting what is read ahead");
   if (!done) return done;
-  amqp_basic_consume(state, kChannel, name, amqp_empty_bytes, /*no_local=*/0,
-                     /*no_ack=*/0, /*exclusive=*/1, amqp_empty_table);
-  done = check(amqp_get_rpc_reply(state), "reading the queue");
-  amqp_maybe_release_buffers(state);
-  return done;
+  amqp_basic_consume_t consume{};
+  consume.queue = bytes_of(queue_.name);
+  consume.exclusive = 1;
+  return call(AMQP_BASIC_CONSUME_METHOD, &consume, AMQP_BASIC_CONSUME_OK_METHOD,
+              "reading the queue");
+}
+
+amqp_queue_bind_t AmqpConnection::binding(const std::string& key) const {
+  amqp_queue_bind_t bind{};
+  bind.queue = bytes_of(queue_.name);
+  bind.exchange = bytes_of(queue_.exchange);
+  bind.routing_key = bytes_of(key);
+  return bind;
 }
 
 Result<> AmqpConnection::bind_again() {
   const Interrupter::Guard guard(*interrupter_, socket());
   for (const std::string& key : queue_.routing_keys) {
-    amqp_queue_bind_t bind{};
-    bind.queue = bytes_of(queue_.name);
-    bind.exchange = bytes_of(queue_.exchange);
-    bind.routing_key = bytes_of(key);
+    amqp_queue_bind_t bind = binding(key);
     bind.nowait = 1;
     const auto sent = check(
         amqp_send_method(state_.get(), kChannel, AMQP_QUEUE_BIND_METHOD, &bind),
@@ -507,16 +566,19 @@ Result<> AmqpConnection::wait_readable(milliseconds timeout) const {
   return {};
 }
 
-Result<AmqpConnection::Received> AmqpConnection::receive(milliseconds timeout,
-                                                         std::size_t max_size) {
-  const auto deadline = steady_clock::now() + timeout;
-  amqp_connection_state_t state = state_.get();
+bool AmqpConnection::nothing_buffered() const {
+  return amqp_frames_enqueued(state_.get()) == 0 &&
+         amqp_data_in_buffer(state_.get()) == 0;
+}
+
+// False at `deadline`. `frame` is to be released.
+Result<bool> AmqpConnection::read_frame(steady_clock::time_point deadline,
+                                        amqp_frame_t& frame) {
   while (true) {
-    if (amqp_frames_enqueued(state) == 0 && amqp_data_in_buffer(state) == 0) {
-      const auto acknowledged = acknowledge();
-      if (!acknowledged) return fail(acknowledged.error());
-      const auto waited = wait_readable(
-          std::chrono::ceil<milliseconds>(deadline - steady_clock::now()));
+    if (nothing_buffered()) {
+      const auto waited = wait_readable(std::min(
+          kHeartbeatSlice,
+          std::chrono::ceil<milliseconds>(deadline - steady_clock::now())));
       if (!waited) return fail(waited.error());
     }
     if (interrupter_->interrupted()) {
@@ -525,19 +587,55 @@ Result<AmqpConnection::Received> AmqpConnection::receive(milliseconds timeout,
     // Also where there is nothing to read: heartbeats are sent and missed in
     // there.
     const timeval at_once{};
-    amqp_frame_t frame{};
-    const int status = amqp_simple_wait_frame_noblock(state, &frame, &at_once);
-    if (status == AMQP_STATUS_TIMEOUT) {
-      if (steady_clock::now() >= deadline) return Received::kNothing;
-      continue;
+    int status = AMQP_STATUS_OK;
+    {
+      // Sending one waits for a broker that reads nothing.
+      const Interrupter::Guard guard(*interrupter_, socket());
+      status = amqp_simple_wait_frame_noblock(state_.get(), &frame, &at_once);
     }
-    const auto read = check(status, "reading from the broker");
+    if (status != AMQP_STATUS_TIMEOUT) {
+      const auto read = check(status, "reading from the broker");
+      if (!read) return fail(read.error());
+      return true;
+    }
+    if (steady_clock::now() >= deadline) return false;
+  }
+}
+
+Result<AmqpConnection::Received> AmqpConnection::receive(milliseconds timeout,
+                                                         std::size_t max_size) {
+  const auto deadline = steady_clock::now() + timeout;
+  while (true) {
+    if (nothing_buffered()) {
+      const auto acknowledged = acknowledge();
+      if (!acknowledged) return fail(acknowledged.error());
+    }
+    amqp_frame_t frame{};
+    const auto read = read_frame(deadline, frame);
     if (!read) return fail(read.error());
+    if (!*read) return Received::kNothing;
     const auto received = on_frame(frame, max_size);
-    amqp_maybe_release_buffers_on_channel(state, frame.channel);
+    amqp_maybe_release_buffers_on_channel(state_.get(), frame.channel);
     if (!received) return fail(received.error());
     if (*received) return **received;
   }
+}
+
+// What the broker says with the channel or the connection that it closed,
+// confirming the latter.
+Error AmqpConnection::on_close(const amqp_method_t& method,
+                               std::string_view what) {
+  if (method.id == AMQP_CHANNEL_CLOSE_METHOD) {
+    const auto* close =
+        static_cast<const amqp_channel_close_t*>(method.decoded);
+    return server_error(what, close->reply_code, close->reply_text);
+  }
+  const auto* close =
+      static_cast<const amqp_connection_close_t*>(method.decoded);
+  amqp_connection_close_ok_t close_ok{};
+  const Interrupter::Guard guard(*interrupter_, socket());
+  amqp_send_method(state_.get(), 0, AMQP_CONNECTION_CLOSE_OK_METHOD, &close_ok);
+  return server_error(what, close->reply_code, close->reply_text);
 }
 
 Result<> AmqpConnection::on_method(const amqp_method_t& method) {
@@ -552,22 +650,10 @@ Result<> AmqpConnection::on_method(const amqp_method_t& method) {
                               "was deleted",
                               quoted(queue_.name)),
                   ErrorCode::kUnavailable);
-    case AMQP_CHANNEL_CLOSE_METHOD: {
-      const auto* close =
-          static_cast<const amqp_channel_close_t*>(method.decoded);
-      return fail(server_error("the broker closed the channel",
-                               close->reply_code, close->reply_text));
-    }
-    case AMQP_CONNECTION_CLOSE_METHOD: {
-      const auto* close =
-          static_cast<const amqp_connection_close_t*>(method.decoded);
-      amqp_connection_close_ok_t close_ok{};
-      const Interrupter::Guard guard(*interrupter_, socket());
-      amqp_send_method(state_.get(), 0, AMQP_CONNECTION_CLOSE_OK_METHOD,
-                       &close_ok);
-      return fail(server_error("the broker closed the connection",
-                               close->reply_code, close->reply_text));
-    }
+    case AMQP_CHANNEL_CLOSE_METHOD:
+      return fail(on_close(method, "the broker closed the channel"));
+    case AMQP_CONNECTION_CLOSE_METHOD:
+      return fail(on_close(method, "the broker closed the connection"));
     default:
       return {};
   }
@@ -619,6 +705,10 @@ Result<std::optional<AmqpConnection::Received>> AmqpConnection::on_frame(
 }
 
 void AmqpConnection::say_goodbye() {
+  // Not guarded, since an interrupt is mostly why: what does not fit into the
+  // socket's buffer is not said.
+  pollfd ready{.fd = socket(), .events = POLLOUT, .revents = 0};
+  if (::poll(&ready, 1, 0) != 1 || ready.revents != POLLOUT) return;
   amqp_connection_close_t close{};
   close.reply_code = AMQP_REPLY_SUCCESS;
   close.reply_text = amqp_cstring_bytes("goodbye");

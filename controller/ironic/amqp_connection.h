@@ -84,7 +84,8 @@ class AmqpConnection {
   // Until the next receive().
   const std::string& message() const { return body_; }
 
-  // Tells the broker goodbye, without waiting for its.
+  // Tells the broker goodbye, without waiting: neither for its answer nor for
+  // one that reads nothing.
   void say_goodbye();
 
  private:
@@ -93,22 +94,33 @@ class AmqpConnection {
   };
   using State = std::unique_ptr<amqp_connection_state_t_, StateDeleter>;
 
-  AmqpConnection(State state, Interrupter& interrupter)
-      : state_(std::move(state)), interrupter_(&interrupter) {}
+  AmqpConnection(State state, Interrupter& interrupter,
+                 std::chrono::milliseconds timeout)
+      : state_(std::move(state)),
+        interrupter_(&interrupter),
+        timeout_(timeout) {}
 
   int socket() const { return amqp_get_sockfd(state_.get()); }
   Result<> open_channel();
+  Result<> call(amqp_method_number_t method, void* arguments,
+                amqp_method_number_t answer, std::string_view what);
+  Result<bool> read_frame(std::chrono::steady_clock::time_point deadline,
+                          amqp_frame_t& frame);
+  bool nothing_buffered() const;
+  amqp_queue_bind_t binding(const std::string& key) const;
   Result<> acknowledge();
   Result<> check(const amqp_rpc_reply_t& reply, std::string_view what) const;
   Result<> check(int status, std::string_view what) const;
   Result<> wait_readable(std::chrono::milliseconds timeout) const;
   Result<> on_method(const amqp_method_t& method);
+  Error on_close(const amqp_method_t& method, std::string_view what);
   Result<std::optional<Received>> on_frame(const amqp_frame_t& frame,
                                            std::size_t max_size);
   std::optional<Received> message_if_complete();
 
   State state_;
   Interrupter* interrupter_;
+  std::chrono::milliseconds timeout_;  // of an answer
   std::uint16_t prefetch_ = 0;
   bool channel_open_ = false;
   AmqpQueue queue_;

@@ -35,7 +35,7 @@ struct AmqpOptions {
   // [DEFAULT] versioned_notifications_topics
   std::vector<std::string> topics = {"ironic_versioned_notifications"};
 
-  // A broker that is silent for twice as long is taken for lost. At least 1 s.
+  // A broker that is silent for twice as long is taken for lost. 1 to 300 s.
   std::chrono::seconds heartbeat{10};
   // For each of: resolving a name, connecting, TLS and logging in, an answer.
   std::chrono::milliseconds timeout{10'000};

@@ -114,6 +114,11 @@ TEST(TransportUrl, ReadsTheOptionsOfItsQuery) {
   EXPECT_EQ(parse("rabbit://broker?heartbeat_timeout_threshold=0")
                 .heartbeat_timeout_threshold,
             std::nullopt);
+  EXPECT_EQ(parse("rabbit://broker?heartbeat_timeout_threshold=300")
+                .heartbeat_timeout_threshold,
+            std::chrono::seconds{300});
+  EXPECT_THAT(error_of("rabbit://broker?heartbeat_timeout_threshold=301"),
+              HasSubstr("from 1 to 300"));
   EXPECT_THAT(error_of("rabbit://broker?ssl=maybe"), HasSubstr("ssl"));
   EXPECT_THAT(error_of("rabbit://broker?heartbeat_timeout_threshold=-1"),
               HasSubstr("heartbeat_timeout_threshold"));

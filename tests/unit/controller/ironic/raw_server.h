@@ -40,6 +40,13 @@ class RawServer {
     }
     const std::string& head() const { return head_; }
 
+    // So many bytes; false when the client is gone.
+    bool read(std::size_t count, std::string& into) {
+      into.resize(count);
+      return count == 0 || recv(fd_, into.data(), count, MSG_WAITALL) ==
+                               static_cast<ssize_t>(count);
+    }
+
     // False when the client is gone.
     bool say(std::string_view text) {
       while (!text.empty()) {
