@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/app/sources.h"
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -88,19 +89,46 @@ std::optional<KeystoneMethod> keystone_method(AuthType type) {
   return std::nullopt;
 }
 
+// Tells when a request has ended.
+class TellingTransport final : public HttpTransport {
+ public:
+  TellingTransport(HttpTransport& transport, std::function<void()> ended)
+      : transport_(transport), ended_(std::move(ended)) {}
+
+  Result<HttpResponse> send(const HttpRequest& request) override {
+    auto response = transport_.send(request);
+    if (ended_) ended_();
+    return response;
+  }
+
+ private:
+  HttpTransport& transport_;
+  const std::function<void()> ended_;
+};
+
+// What every request has to do with.
+struct Surroundings {
+  const Clock& clock;
+  std::stop_token stop;
+  std::function<void()> ended;
+};
+
 // Requests to one server.
 struct Channel {
   std::unique_ptr<CurlTransport> curl;
+  std::unique_ptr<TellingTransport> telling;
   std::unique_ptr<RetryingTransport> retrying;
 
-  static Result<Channel> make(const ServiceConfig& config, const Clock& clock,
-                              const std::stop_token& stop) {
-    auto curl = CurlTransport::make(curl_options(config), stop);
+  static Result<Channel> make(const ServiceConfig& config,
+                              const Surroundings& around) {
+    auto curl = CurlTransport::make(curl_options(config), around.stop);
     if (!curl) return fail(curl.error());
     Channel channel;
     channel.curl = std::move(*curl);
+    channel.telling =
+        std::make_unique<TellingTransport>(*channel.curl, around.ended);
     channel.retrying = std::make_unique<RetryingTransport>(
-        retry_options(config), *channel.curl, clock, stop);
+        retry_options(config), *channel.telling, around.clock, around.stop);
     return channel;
   }
 };
@@ -113,13 +141,12 @@ struct Connection {
 
   static Result<Connection> make(std::string_view section,
                                  const ServiceConfig& config,
-                                 const Clock& clock,
-                                 const std::stop_token& stop) {
+                                 const Surroundings& around) {
     const auto within = [&](const Error& error) {
       return fail(error.within("[" + std::string(section) + "]"));
     };
     Connection made;
-    auto service = Channel::make(config, clock, stop);
+    auto service = Channel::make(config, around);
     if (!service) return within(service.error());
     made.service = std::move(*service);
     const auto method = keystone_method(config.auth_type);
@@ -132,12 +159,12 @@ struct Connection {
       }
       return made;
     }
-    auto keystone = Channel::make(config, clock, stop);
+    auto keystone = Channel::make(config, around);
     if (!keystone) return within(keystone.error());
     made.keystone = std::move(*keystone);
     auto authenticator =
         KeystoneAuthenticator::make(keystone_options(section, config, *method),
-                                    *made.keystone->retrying, clock);
+                                    *made.keystone->retrying, around.clock);
     if (!authenticator) return fail(authenticator.error());
     made.authenticator = std::move(*authenticator);
     return made;
@@ -155,7 +182,8 @@ struct Sources::Parts {
 
 Result<std::unique_ptr<Sources>> Sources::make(const Config& config,
                                                const Clock& clock,
-                                               std::stop_token stop) {
+                                               std::stop_token stop,
+                                               std::function<void()> ended) {
   if (config.ironic.endpoint_override.empty() &&
       !keystone_method(config.ironic.auth_type)) {
     return fail(
@@ -164,7 +192,8 @@ Result<std::unique_ptr<Sources>> Sources::make(const Config& config,
         ErrorCode::kInvalid);
   }
   auto parts = std::make_unique<Parts>();
-  auto connection = Connection::make("ironic", config.ironic, clock, stop);
+  const Surroundings around{clock, std::move(stop), std::move(ended)};
+  auto connection = Connection::make("ironic", config.ironic, around);
   if (!connection) return fail(connection.error());
   parts->ironic_connection = std::move(*connection);
   const Config::PxeFilter& filter = config.pxe_filter;
@@ -181,7 +210,7 @@ Result<std::unique_ptr<Sources>> Sources::make(const Config& config,
   parts->ironic = std::move(*ironic);
 
   if (config.inspector_asked()) {
-    connection = Connection::make("inspector", config.inspector, clock, stop);
+    connection = Connection::make("inspector", config.inspector, around);
     if (!connection) return fail(connection.error());
     parts->inspector_connection = std::move(*connection);
     auto inspector = InspectorClient::make(

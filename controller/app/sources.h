@@ -2,6 +2,7 @@
 #ifndef PXEGATE_CONTROLLER_APP_SOURCES_H_
 #define PXEGATE_CONTROLLER_APP_SOURCES_H_
 
+#include <functional>
 #include <memory>
 #include <stop_token>
 
@@ -18,10 +19,13 @@ namespace pxegate {
 class Sources {
  public:
   // A stop requested on `stop` ends requests under way. `clock` must outlive
-  // this. kInvalid, naming the option, where [ironic] is not usable.
-  static Result<std::unique_ptr<Sources>> make(const Config& config,
-                                               const Clock& clock,
-                                               std::stop_token stop);
+  // this. `ended`, which may be empty, is called after each request to any of
+  // the servers, answered or not, by the thread that asked: also those that a
+  // call needs besides its own, to log in or to try again. kInvalid, naming the
+  // option, where [ironic] is not usable.
+  static Result<std::unique_ptr<Sources>> make(
+      const Config& config, const Clock& clock, std::stop_token stop,
+      std::function<void()> ended = {});
   ~Sources();
 
   IronicApi& ironic();

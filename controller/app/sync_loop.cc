@@ -305,7 +305,7 @@ std::optional<SyncLoop::Work> SyncLoop::next_work() {
 
 void SyncLoop::step() {
   // Not in turn with the rest: it costs next to nothing.
-  if (due(Work::kRenewLease) <= clock_.now()) renew_lease();
+  request_ended();
   const auto work = next_work();
   if (!work) return;
   run(*work);
@@ -587,6 +587,10 @@ void SyncLoop::note_enforced() {
   }
   if (list_read_at_) last_full_sync_ = std::exchange(list_read_at_, {});
   if (poll_read_at_) last_poll_ = std::exchange(poll_read_at_, {});
+}
+
+void SyncLoop::request_ended() {
+  if (due(Work::kRenewLease) <= clock_.now()) renew_lease();
 }
 
 void SyncLoop::renew_lease() {

@@ -74,7 +74,7 @@ struct SyncLoopOptions {
 // the rules that the driver has in force from before. Should what was lost come
 // back, its open nodes wait for the full list.
 //
-// The driver's lease is renewed here, between two pieces of work, once
+// The driver's lease is renewed here, between two requests, once
 // something was enforced: by whatever Ironic answers, but not by a loop that
 // hangs, nor while the driver has failed.
 //
@@ -102,6 +102,11 @@ class SyncLoop {
   // request and what it takes to enforce its answer. Polls go first, and a
   // poll is late by one piece of other work at most.
   void step();
+
+  // A request that step() waited for has ended, so this is no loop that hangs:
+  // renews the lease where that is due. A step may take many requests, of a
+  // login or of pages. To be called within step(), by whoever makes them.
+  void request_ended();
 
   // Lists everything now, whatever backoff says, and enforces it. `answer`
   // (may be empty) is called once, from a later step(): with the outcome, or

@@ -43,7 +43,12 @@ Result<std::unique_ptr<Worker>> Worker::make(
     const Config& config, FilterHost& host, const Clock& clock, Events events,
     std::shared_ptr<const Inventory> adopted, const ListenToBroker& listen) {
   std::unique_ptr<Worker> worker(new Worker(host, clock, std::move(events)));
-  auto sources = Sources::make(config, clock, worker->stop_.get_token());
+  // All requests are the loop's.
+  auto sources = Sources::make(config, clock, worker->stop_.get_token(),
+                               [worker = worker.get()] {
+                                 if (worker->loop_)
+                                   worker->loop_->request_ended();
+                               });
   if (!sources) return fail(sources.error());
   worker->sources_ = std::move(*sources);
   const auto& ethoib = config.iptables.ethoib_interfaces;

@@ -13,16 +13,15 @@ using std::chrono::seconds;
 constexpr std::size_t kMaxDiscoveryRelays = 1024;  // as XdpOptions says
 // Three times as long as the controller takes to renew it.
 constexpr seconds kShortestLease{3};
-// After the first try, no further one begins later (RetryOptions::longest).
-constexpr seconds kLastRetry{10};
+// No pause before another try is longer (RetryOptions::longest).
+constexpr seconds kLongestPause{10};
 
-// How long one answer may take, at most.
+// How long it may be from the end of one request to that of the next, by which
+// the policy is renewed; be it Keystone's or Ironic's.
 seconds longest_wait(const ServiceConfig& service) {
-  // A token may have to be renewed first.
-  const seconds once = service.timeout * (uses_keystone(service) ? 2 : 1);
   const bool again =
       service.connect_retries != 0 || service.status_code_retries != 0;
-  return again ? once + kLastRetry : once;
+  return again ? service.timeout + kLongestPause : service.timeout;
 }
 
 void check_lease(const Config& config, std::vector<Misfit>& found) {

@@ -63,6 +63,29 @@ TEST_F(SyncLoopLease, IsRenewedBetweenAnswersThatTakeLong) {
   EXPECT_GE(renewed, 18u) << "once for each answer";
 }
 
+TEST_F(SyncLoopLease, IsRenewedBetweenTheRequestsOfOneStep) {
+  settle();
+  std::vector<std::size_t> renewed;
+  ironic_.before_call = [&](const std::string&) -> std::optional<Error> {
+    renewed.push_back(renewals());
+    for (int request = 0; request < 3; ++request) {
+      clock_.advance(5s);
+      loop_->request_ended();
+      loop_->request_ended();
+      renewed.push_back(renewals());
+    }
+    return {};
+  };
+  while (renewed.empty()) {
+    clock_.advance_to(loop_->next_due());
+    loop_->step();
+  }
+  ASSERT_THAT(renewed, SizeIs(4));
+  for (std::size_t i = 1; i < renewed.size(); ++i) {
+    EXPECT_EQ(renewed[i], renewed[i - 1] + 1) << "once a second at most";
+  }
+}
+
 TEST_F(SyncLoopLease, IsNotRenewedWhileTheDriverHasFailed) {
   settle();
   filter_.sync_error = Error("map is full");

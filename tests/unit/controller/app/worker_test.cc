@@ -182,6 +182,9 @@ class WorkerWithBrokerTest : public ::testing::Test {
       const bool in =
           !polled || request.get_param_value("provision_state") == state_;
       body = R"({"nodes":[)" + (in ? node : "") + "]}";
+      if (in && polled && between_pages_ > 0ms) {
+        body = request.has_param("marker") ? end_pages() : begin_pages(node);
+      }
     } else if (request.path == "/v1/ports") {
       const bool all = !request.has_param("marker");
       body = std::string(R"({"ports":[)") +
@@ -195,6 +198,25 @@ class WorkerWithBrokerTest : public ::testing::Test {
              "]}";
     }
     response.set_content(body, "application/json");
+  }
+
+  // Of a list of two pages. The worker waits meanwhile, so the driver's calls
+  // can be looked at.
+  auto renewals() const {
+    return std::ranges::count(script_.calls, "renew_lease");
+  }
+  std::string begin_pages(const std::string& node) {
+    renewals_before_ = renewals();
+    std::this_thread::sleep_for(between_pages_);
+    return R"({"nodes":[)" + node + R"(],"next":"http://h/v1/nodes"})";
+  }
+  std::string end_pages() {
+    // None is before the first sync.
+    if (renewals_before_ > 0) {
+      ++(renewals() > renewals_before_ ? renewed_between_pages_
+                                       : not_renewed_between_pages_);
+    }
+    return R"({"nodes":[]})";
   }
 
   bool eventually(const std::function<bool()>& what) {
@@ -211,6 +233,10 @@ class WorkerWithBrokerTest : public ::testing::Test {
   std::thread server_;
   std::mutex mutex_;
   std::string state_ = "available";
+  std::chrono::milliseconds between_pages_{0};
+  std::ptrdiff_t renewals_before_ = 0;
+  int renewed_between_pages_ = 0;
+  int not_renewed_between_pages_ = 0;
   Bus bus_;
   Config config_;
   SystemClock clock_;
@@ -265,6 +291,20 @@ TEST_F(WorkerWithBrokerTest, NobodyWakesAWorkerThatIsGone) {
   EXPECT_FALSE(bus_.gone);
   worker_.reset();
   EXPECT_TRUE(bus_.gone);
+}
+
+// One step that takes several requests lets it run out as little as many do.
+TEST_F(WorkerWithBrokerTest, TheLeaseIsRenewedBetweenTwoPages) {
+  config_.pxe_filter.poll_interval = 1s;
+  state_ = "inspecting";
+  between_pages_ = 1100ms;
+  start();
+  EXPECT_TRUE(eventually([this] {
+    const std::lock_guard lock(mutex_);
+    return renewed_between_pages_ >= 2;
+  }));
+  worker_.reset();
+  EXPECT_EQ(not_renewed_between_pages_, 0);
 }
 
 }  // namespace

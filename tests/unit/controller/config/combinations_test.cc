@@ -53,6 +53,19 @@ TEST_F(Misfits, ALeaseShouldOutliveAnIronicThatHangs) {
   EXPECT_THAT(find_misfits(config_), IsEmpty());
 }
 
+// A login is no part of the same request: the policy is renewed in between.
+// The pause before another try is.
+TEST_F(Misfits, ALeaseShouldOutliveThePauseBeforeAnotherTry) {
+  config_.ironic.auth_type = AuthType::kPassword;
+  config_.xdp.stale_after = seconds(31);
+  EXPECT_THAT(find_misfits(config_), IsEmpty());
+  config_.ironic.connect_retries = 1;
+  EXPECT_THAT(find_misfits(config_),
+              ElementsAre(is_misfit("stale_after", false, "up to 40 s")));
+  config_.xdp.stale_after = seconds(41);
+  EXPECT_THAT(find_misfits(config_), IsEmpty());
+}
+
 TEST_F(Misfits, AnInspectorThatHangsCountsWhereItIsAsked) {
   config_.xdp.stale_after = seconds(40);
   config_.inspector.timeout = seconds(60);
