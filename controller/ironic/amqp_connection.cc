@@ -550,7 +550,7 @@ Result<> AmqpConnection::acknowledge() {
   unacknowledged_ = 0;
   const Interrupter::Guard guard(*interrupter_, socket());
   return check(
-      amqp_basic_ack(state_.get(), kChannel, last_delivery_, /*multiple=*/1),
+      amqp_basic_ack(state_.get(), kChannel, last_read_, /*multiple=*/1),
       "acknowledging messages");
 }
 
@@ -641,8 +641,8 @@ Error AmqpConnection::on_close(const amqp_method_t& method,
 Result<> AmqpConnection::on_method(const amqp_method_t& method) {
   switch (method.id) {
     case AMQP_BASIC_DELIVER_METHOD:
-      last_delivery_ = static_cast<const amqp_basic_deliver_t*>(method.decoded)
-                           ->delivery_tag;
+      delivery_ = static_cast<const amqp_basic_deliver_t*>(method.decoded)
+                      ->delivery_tag;
       delivered_ = true;
       return {};
     case AMQP_BASIC_CANCEL_METHOD:
@@ -662,6 +662,7 @@ Result<> AmqpConnection::on_method(const amqp_method_t& method) {
 std::optional<AmqpConnection::Received> AmqpConnection::message_if_complete() {
   if (left_ > 0) return std::nullopt;
   reading_ = false;
+  last_read_ = delivery_;
   ++unacknowledged_;
   return dropping_ ? Received::kTooLarge : Received::kMessage;
 }

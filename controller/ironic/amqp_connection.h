@@ -132,7 +132,8 @@ class AmqpConnection {
   bool dropping_ = false;
   std::uint64_t left_ = 0;  // bytes of its body that are still to come
 
-  std::uint64_t last_delivery_ = 0;
+  std::uint64_t delivery_ = 0;   // its tag
+  std::uint64_t last_read_ = 0;  // that of the one before, which was whole
   unsigned unacknowledged_ = 0;
 };
 

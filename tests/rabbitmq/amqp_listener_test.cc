@@ -324,42 +324,74 @@ TEST_F(AmqpListenerTest, CountsWhatIsNotIronicsAndGoesOn) {
   EXPECT_EQ(listening->status().last_error, "");
 }
 
-TEST_F(AmqpListenerTest, HoldsNothingOfAMessageThatIsTooLong) {
-  auto interrupter = Interrupter::make();
-  ASSERT_TRUE(interrupter);
-  AmqpTarget target;
-  target.host = "127.0.0.1";
-  target.port = kPlainPort;
-  target.virtual_host = "/";
-  target.username = "guest";
-  target.password = Secret("guest");
-  auto connection = AmqpConnection::open(target, *interrupter);
-  ASSERT_TRUE(connection) << connection.error().message();
-  ASSERT_TRUE(connection->consume({.name = "pxegate.test",
-                                   .exchange = "ironic",
-                                   .routing_keys = {kInfo},
-                                   .max_messages = 10,
-                                   .max_bytes = 64 << 20,
-                                   .ttl = seconds{60}},
-                                  1));
-  constexpr std::size_t kMax = 1000;
+// A connection that reads a queue of its own.
+class AmqpConnectionTest : public AmqpListenerTest {
+ protected:
+  static constexpr std::size_t kMax = 1000;
+
+  void consume(std::uint16_t prefetch) {
+    auto interrupter = Interrupter::make();
+    ASSERT_TRUE(interrupter);
+    interrupter_.emplace(*std::move(interrupter));
+    AmqpTarget target;
+    target.host = "127.0.0.1";
+    target.port = kPlainPort;
+    target.virtual_host = "/";
+    target.username = "guest";
+    target.password = Secret("guest");
+    auto connection = AmqpConnection::open(target, *interrupter_);
+    ASSERT_TRUE(connection) << connection.error().message();
+    connection_.emplace(*std::move(connection));
+    ASSERT_TRUE(connection_->consume({.name = "pxegate.test",
+                                      .exchange = "ironic",
+                                      .routing_keys = {kInfo},
+                                      .max_messages = 10,
+                                      .max_bytes = 64 << 20,
+                                      .ttl = seconds{60}},
+                                     prefetch));
+  }
+
+  AmqpConnection::Received receive(int patience = 60) {
+    for (int i = 0; i < patience; ++i) {
+      const auto received = connection_->receive(seconds{1}, kMax);
+      if (!received) {
+        ADD_FAILURE() << received.error().message();
+        break;
+      }
+      if (*received != AmqpConnection::Received::kNothing) return *received;
+    }
+    return AmqpConnection::Received::kNothing;
+  }
+
+  std::optional<Interrupter> interrupter_;
+  std::optional<AmqpConnection> connection_;
+};
+
+TEST_F(AmqpConnectionTest, HoldsNothingOfAMessageThatIsTooLong) {
+  consume(/*prefetch=*/1);
   publish(std::string(kMax, 'a'));
   publish(std::string(std::size_t{16} << 20, 'b'));
   publish("c");
-  const auto receive = [&] {
-    auto received = AmqpConnection::Received::kNothing;
-    for (int i = 0; i < 60 && received == AmqpConnection::Received::kNothing;
-         ++i) {
-      received = connection->receive(seconds{1}, kMax).value();
-    }
-    return received;
-  };
   EXPECT_EQ(receive(), AmqpConnection::Received::kMessage);
-  EXPECT_EQ(connection->message(), std::string(kMax, 'a'));
+  EXPECT_EQ(connection_->message(), std::string(kMax, 'a'));
   EXPECT_EQ(receive(), AmqpConnection::Received::kTooLarge);
-  EXPECT_EQ(connection->message(), "");
+  EXPECT_EQ(connection_->message(), "");
   EXPECT_EQ(receive(), AmqpConnection::Received::kMessage);
-  EXPECT_EQ(connection->message(), "c");
+  EXPECT_EQ(connection_->message(), "c");
+}
+
+// Of a long one only the beginning has come when there is nothing to read.
+TEST_F(AmqpConnectionTest, AcknowledgesNoMessageBeforeItIsWhole) {
+  consume(/*prefetch=*/10);
+  publish("a");
+  publish(std::string(std::size_t{16} << 20, 'b'));
+  EXPECT_EQ(receive(), AmqpConnection::Received::kMessage);
+  EXPECT_EQ(receive(), AmqpConnection::Received::kTooLarge);
+  // The broker closes the channel where one is acknowledged twice.
+  EXPECT_EQ(receive(2), AmqpConnection::Received::kNothing);
+  publish("c");
+  EXPECT_EQ(receive(), AmqpConnection::Received::kMessage);
+  EXPECT_EQ(connection_->message(), "c");
 }
 
 TEST_F(AmqpListenerTest, HoldsSoManyNodesAndTellsThatItMissedTheRest) {
