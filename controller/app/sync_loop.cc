@@ -126,7 +126,10 @@ void SyncLoop::want_poll() {
 
 void SyncLoop::reschedule_poll() {
   if (poll_health_.failing()) return;
-  next_poll_ = std::min(next_poll_, poll_began_ + poll_every());
+  const Monotonic next = poll_began_ + poll_every();
+  if (next >= next_poll_) return;
+  next_poll_ = next;
+  hastened_ = clock_.now();
 }
 
 void SyncLoop::want_ports() {

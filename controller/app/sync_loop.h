@@ -259,6 +259,8 @@ class SyncLoop {
   StatePoll poll_;
   Monotonic next_poll_;
   Monotonic poll_began_;
+  // Until then polls were not expected to be as frequent as they are now.
+  Monotonic hastened_ = Monotonic::min();
   bool poll_confirms_list_ = false;
   Monotonic::duration poll_cost_{};         // of the last one
   Monotonic::duration poll_cost_before_{};  // and of the one before

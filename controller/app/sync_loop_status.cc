@@ -53,7 +53,7 @@ Monotonic SyncLoop::stale_from() const {
     const auto& last = health.last_success();
     return last ? last->monotonic : started_;
   };
-  Monotonic oldest = answered(poll_health_);
+  Monotonic oldest = std::max(answered(poll_health_), hastened_);
   if (inspector_) oldest = std::min(oldest, answered(inspector_health_));
   for (const SourceHealth* health : {&list_health_, &ports_health_,
                                      &new_ports_health_, &enforcer_.health()}) {

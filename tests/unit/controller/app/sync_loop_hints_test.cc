@@ -413,6 +413,24 @@ TEST_F(SyncLoopHintsTest, WithoutTheBrokerPollsGoOnAtOnce) {
   EXPECT_FALSE(status().broker_lost_since);
 }
 
+// Though the last poll was longer ago than what would be out of date now.
+TEST_F(SyncLoopHintsTest, WithoutTheBrokerThePolicyIsNotOutOfDateAtOnce) {
+  settle();
+  note(true, true);
+  run_for(options_.sync_period - 1ms);
+  fail_calls("state");
+  note(false, true);
+  EXPECT_FALSE(status().stale);
+  run_for(9s);
+  EXPECT_FALSE(status().stale);
+  run_for(2s);
+  EXPECT_TRUE(status().stale);
+  // Losing it again is no excuse.
+  note(true, true);
+  note(false, true);
+  EXPECT_TRUE(status().stale);
+}
+
 TEST_F(SyncLoopHintsTest, ABrokerThatHasNeverToldAnythingIsNotReliedOn) {
   note(true, false);
   settle();
