@@ -383,7 +383,7 @@ TEST_F(AmqpConnectionTest, HoldsNothingOfAMessageThatIsTooLong) {
 // Of a long one only the beginning has come, together with the end of the one
 // before, when there is nothing more to read.
 TEST_F(AmqpConnectionTest, AcknowledgesNoMessageBeforeItIsWhole) {
-  consume(/*prefetch=*/10);
+  consume(/*prefetch=*/100);
   constexpr int kPairs = 30;
   for (int i = 0; i < kPairs; ++i) {
     publish("a");
