@@ -166,7 +166,8 @@ class Loader {
       take_environment(sources, section, service, given, origin);
     }
     complete(service, given.contains("auth_type"));
-    service.login_from = origin;
+    const std::string here = fmt::format("[{}]", section);
+    service.login_from = origin == here ? std::string() : origin;
   }
 
   std::string endpoint_origin(std::string_view section,

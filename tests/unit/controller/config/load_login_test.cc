@@ -95,7 +95,7 @@ TEST_F(LoadLogin, APasswordLoginAtKeystone) {
   EXPECT_EQ(ironic.connect_retries, 2u);
   EXPECT_EQ(ironic.endpoint_override, "") << "from the catalogue";
   EXPECT_EQ(result.ironic_login, "[ironic]");
-  EXPECT_EQ(result.config.ironic.login_from, result.ironic_login);
+  EXPECT_EQ(result.config.ironic.login_from, "") << "where it is expected";
   EXPECT_THAT(result.warnings, ElementsAre(HasSubstr("deprecated name")));
 }
 
