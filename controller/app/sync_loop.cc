@@ -149,10 +149,10 @@ void SyncLoop::want_ports() {
 bool SyncLoop::worth_a_look(const Hint& hint) const {
   const auto known = open_.find(hint.node_uuid);
   const bool open = known != open_.end();
-  if (hint.gone) return open;
-  if (hint.provision_state.empty()) return false;
   // The last word may be late, or made up.
   if (hint.differing) return true;
+  if (hint.gone) return open;
+  if (hint.provision_state.empty()) return false;
   if (!is_open_state(hint.provision_state)) return open;
   if (!open || known->second.provision_state != hint.provision_state) {
     return true;
@@ -183,7 +183,7 @@ void SyncLoop::take_hints(const Hints& hints) {
     // The first list and the polls beside it tell.
     if (!inventory_) continue;
     HintQueue::Look look{hint.node_uuid, worth_a_look(hint),
-                         hint.ports && !hint.gone, now};
+                         hint.ports && (!hint.gone || hint.differing), now};
     if (!look.state && !look.ports) continue;
     if (hints_.add(look, now)) continue;
     if (look.state) want_poll();

@@ -13,6 +13,11 @@ bool HintMailbox::put(Hint hint) {
   const auto found = index_.find(*node);
   if (found != index_.end()) {
     Hint& known = waiting_.hints[found->second];
+    // A port's message says nothing of the node.
+    if (!known.provision_state.empty() || known.gone) {
+      known.differing |= known.gone != hint.gone &&
+                         (!hint.provision_state.empty() || hint.gone);
+    }
     if (!hint.provision_state.empty()) {
       known.differing |= !known.provision_state.empty() &&
                          known.provision_state != hint.provision_state;

@@ -21,7 +21,8 @@ struct Hint {
   std::string provision_state;
   bool ports = false;  // one of the node's ports was made, changed or removed
   bool gone = false;   // the node was deleted
-  // More than one message is in here, and they claimed different states.
+  // More than one message is in here, and they claimed different states, or
+  // not all of them that the node was deleted.
   bool differing = false;
 
   bool operator==(const Hint&) const = default;

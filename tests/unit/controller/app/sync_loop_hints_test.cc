@@ -175,6 +175,19 @@ TEST_F(SyncLoopHintsTest, ANodeThatIsGoneIsClosedAtOnce) {
   EXPECT_EQ(filter_.policy.find(mac(1)), Verdict::kDeny);
 }
 
+// Somebody may say so to hide that its inspection begins.
+TEST_F(SyncLoopHintsTest, ANodeThatIsSaidToBeGoneAndNotGoneIsLookedAt) {
+  settle();
+  asked();
+  ironic_.truth.nodes[0].provision_state = "inspecting";
+  Hint both = end_of("n1");
+  both.provision_state = "inspecting";
+  both.differing = true;
+  hint(both);
+  settle();
+  EXPECT_TRUE(allows(1));
+}
+
 TEST_F(SyncLoopHintsTest, APortHintBringsTheNodesPorts) {
   settle();
   run_for(100ms);

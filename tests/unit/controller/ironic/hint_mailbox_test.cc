@@ -65,6 +65,23 @@ TEST(HintMailbox, SaysWhereClaimsDiffered) {
   EXPECT_TRUE(mailbox.take().hints.at(0).differing);
 }
 
+TEST(HintMailbox, SaysWhereNotAllClaimedThatTheNodeIsGone) {
+  HintMailbox mailbox(10);
+  Hint gone = state(1, "inspecting");
+  gone.gone = true;
+  mailbox.put(ports(1));
+  mailbox.put(gone);
+  mailbox.put(gone);
+  mailbox.put(ports(1));
+  EXPECT_FALSE(mailbox.take().hints.at(0).differing);
+  mailbox.put(gone);
+  mailbox.put(state(1, "inspecting"));
+  EXPECT_TRUE(mailbox.take().hints.at(0).differing);
+  mailbox.put(state(1, "inspecting"));
+  mailbox.put(gone);
+  EXPECT_TRUE(mailbox.take().hints.at(0).differing);
+}
+
 TEST(HintMailbox, TakesBothWaysToWriteAUuidForTheSameNode) {
   HintMailbox mailbox(10);
   mailbox.put(state(0xab, "inspecting"));
