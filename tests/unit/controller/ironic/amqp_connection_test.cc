@@ -26,7 +26,7 @@ using std::chrono::seconds;
 using ::testing::HasSubstr;
 
 // Far less than a heartbeat, far more than a busy machine needs.
-constexpr seconds kSoon{30};
+constexpr seconds kSoon{15};
 constexpr seconds kHeartbeat{300};
 // More than one login, or call, is worth.
 constexpr std::size_t kFlood = 32 << 20;
@@ -55,16 +55,20 @@ class AmqpBroker : public ::testing::Test {
             .ttl = seconds{60}};
   }
 
-  // Fills what the kernel holds for the server to read.
-  static void fill(const RawServer& server) {
+  // Fills what the kernel holds for the server to read, and keeps it full that
+  // long: room turns up again.
+  static void fill(const RawServer& server, milliseconds duration) {
     const int socket = socket_to(server.port());
     ASSERT_GE(socket, 0);
     const std::string junk(100'000, '\0');
-    for (int full = 0; full < 3;) {
-      if (::send(socket, junk.data(), junk.size(), MSG_DONTWAIT) > 0) continue;
-      ASSERT_EQ(errno, EAGAIN);
-      ++full;
-      std::this_thread::sleep_for(milliseconds{100});
+    const auto end = std::chrono::steady_clock::now() + duration;
+    while (std::chrono::steady_clock::now() < end) {
+      for (const std::size_t size : {junk.size(), std::size_t{1}}) {
+        while (::send(socket, junk.data(), size, MSG_DONTWAIT) > 0) {
+        }
+        ASSERT_EQ(errno, EAGAIN);
+      }
+      std::this_thread::sleep_for(milliseconds{20});
     }
   }
 
@@ -143,7 +147,7 @@ TEST_F(AmqpBroker, ThatReadsNothingIsLeftWithoutAGoodbye) {
   });
   auto connection = AmqpConnection::open(target(server), interrupter_);
   ASSERT_TRUE(connection) << connection.error().message();
-  fill(server);
+  fill(server, milliseconds{500});
   const auto said =
       std::async(std::launch::async, [&] { connection->say_goodbye(); });
   EXPECT_EQ(said.wait_for(kSoon), std::future_status::ready);
@@ -154,7 +158,7 @@ TEST_F(AmqpBroker, ThatReadsNoHeartbeatKeepsNobodyFromEnding) {
   std::promise<void> over;
   RawServer server([ended = over.get_future().share()](RawServer::Peer& peer) {
     FakeBroker broker(peer);
-    if (!broker.serve_until(FakeBroker::kOpen, /*heartbeat=*/2)) return;
+    if (!broker.serve_until(FakeBroker::kOpen, /*heartbeat=*/10)) return;
     broker.reply_to(FakeBroker::kOpen);
     while (broker.heartbeat() &&
            ended.wait_for(milliseconds{300}) != std::future_status::ready) {
@@ -162,11 +166,12 @@ TEST_F(AmqpBroker, ThatReadsNoHeartbeatKeepsNobodyFromEnding) {
   });
   auto connection = AmqpConnection::open(target(server), interrupter_);
   ASSERT_TRUE(connection) << connection.error().message();
-  fill(server);
+  fill(server, milliseconds{500});
   const auto received = std::async(
       std::launch::async, [&] { return connection->receive(kHeartbeat, 0); });
-  // A heartbeat of ours is due within the first of these.
-  std::this_thread::sleep_for(seconds{3});
+  // One of ours is due after that time, and librabbitmq waits for twice as long
+  // with it.
+  fill(server, seconds{11});
   interrupter_.interrupt();
   EXPECT_EQ(received.wait_for(kSoon), std::future_status::ready);
   over.set_value();
