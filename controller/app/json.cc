@@ -309,7 +309,10 @@ std::vector<std::string> degradations(const ControllerStatus& status,
   std::vector<std::string> found;
   if (status.broker && !status.broker->connected) {
     const auto& since = status.broker_lost_since;
-    const std::string& error = status.broker->last_error;
+    const std::string error =
+        status.broker->exchange_missing
+            ? "the exchange does not exist, of [DEFAULT] control_exchange"
+            : status.broker->last_error;
     found.push_back(fmt::format(
         "no notifications from {}{}{}{}; Ironic is polled every {} instead",
         status.broker->endpoint,

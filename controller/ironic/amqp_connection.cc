@@ -93,6 +93,10 @@ amqp_table_t table_of(std::array<amqp_table_entry_t, N>& entries) {
   return {.num_entries = static_cast<int>(N), .entries = entries.data()};
 }
 
+constexpr std::string_view kWhatToGrant =
+    "; see to it with rabbitmqctl set_permissions: docs/notifications.md has "
+    "what is needed";
+
 // "<what>: 404 "NOT_FOUND - …"", and what kind of failure that is.
 Error server_error(std::string_view what, std::uint16_t code,
                    const amqp_bytes_t& text) {
@@ -397,7 +401,10 @@ Result<> AmqpConnection::check(const amqp_rpc_reply_t& reply,
       if (reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
         const auto* close =
             static_cast<const amqp_channel_close_t*>(reply.reply.decoded);
-        return fail(server_error(what, close->reply_code, close->reply_text));
+        const Error error =
+            server_error(what, close->reply_code, close->reply_text);
+        if (error.code() != ErrorCode::kPermission) return fail(error);
+        return fail(error.message() + std::string(kWhatToGrant), error.code());
       }
       break;
     case AMQP_RESPONSE_NONE:

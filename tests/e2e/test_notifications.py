@@ -656,7 +656,7 @@ def test_an_exchange_that_nobody_makes(world: World) -> None:
         world.reload(sections(control_exchange="pxegate-nobody"))
         assert wait_for(lambda: world.bus()["exchange_missing"], PATIENCE), world.bus()
         world.wait_polled(2)
-        seen.said = world.check_degraded()
+        seen.said = world.check_degraded("the exchange does not exist")
         assert "the exchange does not exist" in world.text()
         took = world.news_by_any_means()
         seen.caught_up = f"{took:.1f} s, polled"
@@ -670,7 +670,12 @@ def test_a_user_who_may_not_read_the_exchange(world: World) -> None:
 
     permit("^pxegate")
     try:
-        refused(world, "no permission to read the exchange", "ACCESS_REFUSED", {})
+        refused(
+            world,
+            "no permission to read the exchange",
+            r"ACCESS_REFUSED.*rabbitmqctl set_permissions",
+            {},
+        )
     finally:
         permit("^(pxegate.*|ironic)$")
     world.wait_connected()

@@ -168,6 +168,16 @@ TEST(StatusJson, ALostBrokerIsDegradedNotUnhealthy) {
             R"("last_error_age":3.0,"received":17,"malformed":1})");
 }
 
+TEST(StatusJson, ABrokerWithoutTheExchangeIsDegradedAndSaysSo) {
+  FakeBackend backend;
+  backend.status_.broker = BrokerStatus{};
+  backend.status_.broker->exchange_missing = true;
+  const Json json = status_json(backend.status(), Origin::kController, kNow);
+  ASSERT_EQ(json["degraded"].size(), 1U);
+  EXPECT_THAT(json["degraded"][0].get<std::string>(),
+              HasSubstr("the exchange does not exist"));
+}
+
 TEST(StatusJson, TellsOfAListThatIsHeldBack) {
   FakeBackend backend;
   backend.status_.held_back = {"ports", 3, 101, 2, 3, kNow - seconds(20)};
