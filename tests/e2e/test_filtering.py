@@ -87,7 +87,7 @@ class World:
 
         def decided() -> bool:
             state = self.state(host)
-            return state == "inspect failed" or (
+            return state in ("inspect failed", "manageable") or (
                 state == "inspect wait" and self.introspection(host) == "waiting"
             )
 
@@ -109,7 +109,7 @@ class World:
             except IronicError:
                 # Just now it took inspector's verdict on the inspection before for
                 # the one on this.
-                if self.state(host) != "inspect failed":
+                if self.state(host) not in ("inspect failed", "manageable"):
                     raise
         assert wait_for(
             lambda: self.introspection(host) in (None, "waiting", "finished", "error"),
