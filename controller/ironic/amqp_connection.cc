@@ -93,10 +93,6 @@ amqp_table_t table_of(std::array<amqp_table_entry_t, N>& entries) {
   return {.num_entries = static_cast<int>(N), .entries = entries.data()};
 }
 
-constexpr std::string_view kWhatToGrant =
-    "; see to it with rabbitmqctl set_permissions: docs/notifications.md has "
-    "what is needed";
-
 // "<what>: 404 "NOT_FOUND - …"", and what kind of failure that is.
 Error server_error(std::string_view what, std::uint16_t code,
                    const amqp_bytes_t& text) {
@@ -109,6 +105,16 @@ Error server_error(std::string_view what, std::uint16_t code,
   return Error(fmt::format("{}: {} {}", what, code,
                            quoted(text_of(text), kMaxReplyText)),
                kind);
+}
+
+// Of a channel that was closed: what is refused there are permissions.
+Error channel_error(std::string_view what, const amqp_channel_close_t& close) {
+  Error error = server_error(what, close.reply_code, close.reply_text);
+  if (error.code() != ErrorCode::kPermission) return error;
+  return Error(error.message() +
+                   "; see to it with rabbitmqctl set_permissions: "
+                   "docs/notifications.md has what is needed",
+               error.code());
 }
 
 bool is_address(const std::string& host) {
@@ -401,10 +407,7 @@ Result<> AmqpConnection::check(const amqp_rpc_reply_t& reply,
       if (reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
         const auto* close =
             static_cast<const amqp_channel_close_t*>(reply.reply.decoded);
-        const Error error =
-            server_error(what, close->reply_code, close->reply_text);
-        if (error.code() != ErrorCode::kPermission) return fail(error);
-        return fail(error.message() + std::string(kWhatToGrant), error.code());
+        return fail(channel_error(what, *close));
       }
       break;
     case AMQP_RESPONSE_NONE:
@@ -633,9 +636,8 @@ Result<AmqpConnection::Received> AmqpConnection::receive(milliseconds timeout,
 Error AmqpConnection::on_close(const amqp_method_t& method,
                                std::string_view what) {
   if (method.id == AMQP_CHANNEL_CLOSE_METHOD) {
-    const auto* close =
-        static_cast<const amqp_channel_close_t*>(method.decoded);
-    return server_error(what, close->reply_code, close->reply_text);
+    return channel_error(
+        what, *static_cast<const amqp_channel_close_t*>(method.decoded));
   }
   const auto* close =
       static_cast<const amqp_connection_close_t*>(method.decoded);
