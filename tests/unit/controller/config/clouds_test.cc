@@ -5,15 +5,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <string>
+
+#include "tests/support/temp_dir.h"
 
 namespace pxegate {
 namespace {
@@ -30,17 +30,7 @@ using ::testing::UnorderedElementsAre;
 
 class Clouds : public ::testing::Test {
  protected:
-  Clouds() {
-    std::string name =
-        (std::filesystem::temp_directory_path() / "pxegate-clouds-XXXXXX")
-            .string();
-    dir_ = ::mkdtemp(name.data()) != nullptr ? name : "";
-    where_.dirs = {dir_};
-  }
-  ~Clouds() override {
-    std::error_code ignored;
-    if (!dir_.empty()) std::filesystem::remove_all(dir_, ignored);
-  }
+  Clouds() { where_.dirs = {dir_}; }
 
   void write(const std::string& name, std::string_view text,
              mode_t mode = 0600) const {
@@ -84,7 +74,8 @@ class Clouds : public ::testing::Test {
     return message;
   }
 
-  std::string dir_;
+  const testing::TempDir temp_;
+  const std::string dir_ = temp_.path();
   CloudFiles where_;
 };
 

@@ -5,9 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <regex>
@@ -15,6 +13,7 @@
 
 #include "controller/config/options.h"
 #include "controller/config/policy_options.h"
+#include "tests/support/temp_dir.h"
 
 namespace pxegate {
 namespace {
@@ -35,17 +34,6 @@ constexpr std::string_view kMinimum =
 
 class LoadConfig : public ::testing::Test {
  protected:
-  LoadConfig() {
-    std::string name =
-        (std::filesystem::temp_directory_path() / "pxegate-config-XXXXXX")
-            .string();
-    dir_ = ::mkdtemp(name.data()) != nullptr ? name : "";
-  }
-  ~LoadConfig() override {
-    std::error_code ignored;
-    if (!dir_.empty()) std::filesystem::remove_all(dir_, ignored);
-  }
-
   std::string path(const std::string& name) const { return dir_ + "/" + name; }
 
   std::string write(const std::string& name, std::string_view text) const {
@@ -93,7 +81,8 @@ class LoadConfig : public ::testing::Test {
     return warnings;
   }
 
-  std::string dir_;
+  const testing::TempDir temp_;
+  const std::string dir_ = temp_.path();
 };
 
 TEST_F(LoadConfig, TheTablesDefaultsHoldWhereNothingIsSet) {

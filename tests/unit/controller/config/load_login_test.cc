@@ -4,15 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "controller/config/load_config.h"
 #include "controller/config/options.h"
+#include "tests/support/temp_dir.h"
 
 namespace pxegate {
 namespace {
@@ -40,16 +39,8 @@ constexpr std::string_view kCloud =
 class LoadLogin : public ::testing::Test {
  protected:
   LoadLogin() {
-    std::string name =
-        (std::filesystem::temp_directory_path() / "pxegate-login-XXXXXX")
-            .string();
-    dir_ = ::mkdtemp(name.data()) != nullptr ? name : "";
     sources_.clouds.dirs = {dir_};
     sources_.environment_clouds.dirs = {dir_};
-  }
-  ~LoadLogin() override {
-    std::error_code ignored;
-    if (!dir_.empty()) std::filesystem::remove_all(dir_, ignored);
   }
 
   std::string write(const std::string& name, std::string_view text) const {
@@ -77,7 +68,8 @@ class LoadLogin : public ::testing::Test {
     sources_.environment.emplace(name, Secret(text));
   }
 
-  std::string dir_;
+  const testing::TempDir temp_;
+  const std::string dir_ = temp_.path();
   ConfigSources sources_;
 };
 

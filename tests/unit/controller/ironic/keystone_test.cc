@@ -3,8 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include <fstream>
 #include <iterator>
@@ -13,6 +11,7 @@
 #include "controller/ironic/service_client.h"
 #include "fake_http_transport.h"
 #include "fake_keystone.h"
+#include "tests/support/temp_dir.h"
 
 namespace pxegate {
 namespace {
@@ -22,11 +21,11 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
-using testing::AllOf;
-using testing::HasSubstr;
-using testing::IsEmpty;
-using testing::Not;
-using testing::SizeIs;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
 
 KeystoneOptions by_password() {
   KeystoneOptions options;
@@ -49,7 +48,7 @@ KeystoneOptions by_credential() {
   return options;
 }
 
-class KeystoneTest : public testing::Test {
+class KeystoneTest : public ::testing::Test {
  protected:
   void start(KeystoneOptions options = by_password()) {
     auto made =
@@ -508,10 +507,8 @@ TEST_F(KeystoneTest, WhereSeveralEndpointsFitTheOperatorHasToSay) {
 // Every failure that there is, with markers in all secrets, and a Keystone
 // that repeats what it was sent.
 TEST_F(KeystoneTest, NoSecretIsInAnyErrorOrLogLine) {
-  char name[] = "/tmp/pxegate-keystone-test-XXXXXX";
-  const int fd = mkstemp(name);
-  ASSERT_GE(fd, 0);
-  close(fd);
+  const testing::TempDir folder;
+  const std::string name = folder / "log";
   ASSERT_TRUE(log::configure(log::Level::kDebug, name));
 
   KeystoneOptions options = by_password();
@@ -574,7 +571,6 @@ TEST_F(KeystoneTest, NoSecretIsInAnyErrorOrLogLine) {
   EXPECT_THAT(said, HasSubstr("HTTP 401"));
   EXPECT_THAT(said, Not(HasSubstr("MARKER")));
   EXPECT_THAT(said, Not(HasSubstr("0123456789"))) << "a token";
-  unlink(name);
 }
 
 TEST_F(KeystoneTest, DescribesItselfWithoutSecrets) {

@@ -3,23 +3,22 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include <fstream>
 
 #include "controller/base/log.h"
 #include "controller/ironic/http_answer.h"
 #include "fake_http_transport.h"
+#include "tests/support/temp_dir.h"
 
 namespace pxegate {
 namespace {
 
 using std::chrono::seconds;
-using testing::AllOf;
-using testing::HasSubstr;
-using testing::Not;
-using testing::SizeIs;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::SizeIs;
 
 constexpr const char* kUuid = "619f7780-2399-4db6-958f-c86d37f29620";
 
@@ -60,7 +59,7 @@ class FakeAuthenticator final : public Authenticator {
   std::string next_catalogue;
 };
 
-class ServiceClientTest : public testing::Test {
+class ServiceClientTest : public ::testing::Test {
  protected:
   ServiceTraits traits() const {
     return {.name = "Ironic",
@@ -89,8 +88,9 @@ class ServiceClientTest : public testing::Test {
       ADD_FAILURE() << "no error";
       return Error("none");
     }
-    EXPECT_THAT(answer.error().message(),
-                testing::StartsWith("GET http://ironic.example:6385/v1/ports"));
+    EXPECT_THAT(
+        answer.error().message(),
+        ::testing::StartsWith("GET http://ironic.example:6385/v1/ports"));
     EXPECT_LT(answer.error().message().size(), 1000u);
     return answer.error();
   }
@@ -124,10 +124,8 @@ TEST_F(ServiceClientTest, AnEndpointMayOrMayNotNameTheVersion) {
 }
 
 TEST_F(ServiceClientTest, ATokenOfHttpsThatGoesOnInTheClearIsWarnedOf) {
-  char file[] = "/tmp/pxegate-service-test-XXXXXX";
-  const int fd = mkstemp(file);
-  ASSERT_GE(fd, 0);
-  close(fd);
+  const testing::TempDir folder;
+  const std::string file = folder / "log";
   const auto warnings = [&](bool by_tls, const std::string& endpoint,
                             const std::string& catalogue) {
     std::ofstream(file).flush();
@@ -153,7 +151,6 @@ TEST_F(ServiceClientTest, ATokenOfHttpsThatGoesOnInTheClearIsWarnedOf) {
   EXPECT_EQ(warnings(false, "", "http://one"), 0);
   EXPECT_EQ(warnings(true, "http://mine", "http://one"), 0);
   ASSERT_TRUE(log::configure(log::Level::kWarning, ""));
-  unlink(file);
 }
 
 TEST_F(ServiceClientTest, WithoutAnEndpointTheCatalogueIsAsked) {
