@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace pxegate {
 
 std::string quoted(std::string_view text, std::size_t limit) {
@@ -20,6 +22,39 @@ std::string quoted(std::string_view text, std::size_t limit) {
   }
   if (text.size() > limit) out += "…";
   out += '"';
+  return out;
+}
+
+bool has_control_characters(std::string_view text) {
+  return std::ranges::any_of(text, [](char raw) {
+    const auto byte = static_cast<unsigned char>(raw);
+    return byte < 0x20 || byte == 0x7f;
+  });
+}
+
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+std::string percent_encoded(std::string_view text,
+                            std::string_view also_plain) {
+  std::string out;
+  for (const char raw : text) {
+    const bool letter =
+        (raw >= 'a' && raw <= 'z') || (raw >= 'A' && raw <= 'Z');
+    const bool digit = raw >= '0' && raw <= '9';
+    if (letter || digit ||
+        std::string_view("-._~").find(raw) != std::string_view::npos ||
+        also_plain.find(raw) != std::string_view::npos) {
+      out += raw;
+    } else {
+      out += fmt::format("%{:02X}", static_cast<unsigned char>(raw));
+    }
+  }
   return out;
 }
 

@@ -61,13 +61,6 @@ std::string percent_decoded(std::string_view text) {
   return out;
 }
 
-bool has_control(std::string_view text) {
-  return std::ranges::any_of(text, [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte < 0x20 || byte == 0x7f;
-  });
-}
-
 bool is_alphanumeric(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
          (c >= 'A' && c <= 'Z');
@@ -122,10 +115,7 @@ Result<UrlParts> split_url(std::string_view url) {
 enum class Broker { kRabbit, kRabbitTls, kNone };
 
 Result<Broker> broker_of(std::string_view scheme) {
-  std::string name(scheme);
-  std::ranges::transform(name, name.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
+  const std::string name = lower_case(scheme);
   if (name == "rabbit" || name == "kombu" || name == "kombu+rabbit" ||
       name == "kombu+amqp" || name == "kombu+pyamqp") {
     return Broker::kRabbit;
@@ -171,7 +161,7 @@ Result<BrokerHost> parse_host(std::string_view text) {
       wipe(decoded);
       if (unusable) return fail("the password has a NUL in it");
     }
-    if (has_control(host.username)) {
+    if (has_control_characters(host.username)) {
       return fail("the user has control characters in it");
     }
   }
@@ -238,9 +228,7 @@ Result<std::vector<BrokerHost>> parse_hosts(std::string_view netloc) {
 
 // oslo.config's idea of a boolean.
 std::optional<bool> parse_boolean(std::string value) {
-  std::ranges::transform(value, value.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
+  value = lower_case(value);
   if (value == "true" || value == "1" || value == "on" || value == "yes") {
     return true;
   }
@@ -264,7 +252,7 @@ Result<> apply_option(const std::string& name, const std::string& value,
     return {};
   };
   const auto set_path = [&](std::optional<std::string>& to) -> Result<> {
-    if (has_control(value)) {
+    if (has_control_characters(value)) {
       return invalid(fmt::format("{} in the query is no path", name));
     }
     to = value;
@@ -327,7 +315,7 @@ Result<std::optional<TransportUrl>> parse_transport_url(const Secret& url) {
 
   if (!parts->path.empty()) out.virtual_host = percent_decoded(parts->path);
   if (out.virtual_host.size() > kMaxVirtualHost ||
-      has_control(out.virtual_host)) {
+      has_control_characters(out.virtual_host)) {
     return invalid(fmt::format(
         "the virtual host is longer than {} bytes or has control characters",
         kMaxVirtualHost));

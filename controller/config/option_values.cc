@@ -125,10 +125,7 @@ Result<> check_text(const Option& option, std::string_view text) {
                    " spans several lines (a line that starts with a blank "
                    "continues the one above)");
   }
-  const bool control = std::ranges::any_of(text, [](char c) {
-    return static_cast<unsigned char>(c) < ' ' || c == '\x7f';
-  });
-  if (control) {
+  if (has_control_characters(text)) {
     return invalid((secret ? std::string("the value") : quoted(text)) +
                    " holds control characters");
   }

@@ -48,18 +48,9 @@ constexpr milliseconds kQuiet{250};
 constexpr std::chrono::seconds kLasting{10};
 
 std::string endpoint_of(const AmqpTarget& target) {
-  std::string virtual_host;
-  for (const char c : target.virtual_host) {
-    const bool plain =
-        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-        (c >= 'A' && c <= 'Z') ||
-        std::string_view("-._~").find(c) != std::string_view::npos;
-    virtual_host += plain
-                        ? std::string(1, c)
-                        : fmt::format("%{:02X}", static_cast<unsigned char>(c));
-  }
   return fmt::format("{}://{}/{}", target.tls ? "amqps" : "amqp",
-                     host_and_port(target.host, target.port), virtual_host);
+                     host_and_port(target.host, target.port),
+                     percent_encoded(target.virtual_host));
 }
 
 // Ours, and another for each connection: the broker may still hold the one

@@ -280,10 +280,7 @@ Result<std::string> ItemFields::text(std::string_view field) const {
   if (text.size() > kMaxText) {
     return fail(error(field, fmt::format("longer than {} bytes", kMaxText)));
   }
-  const auto is_control = [](char c) {
-    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-  };
-  if (std::ranges::any_of(text, is_control)) {
+  if (has_control_characters(text)) {
     return fail(error(field, "control characters in " + pxegate::quoted(text)));
   }
   return text;

@@ -62,14 +62,6 @@ std::optional<HardwareAddress> parse_client_id(const json& value) {
   return guid ? std::optional(*guid) : std::nullopt;
 }
 
-// Ironic keeps and compares them so.
-std::string lower_case(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
-
 Result<> check_uuid(std::string_view what, std::string_view uuid) {
   if (parse_uuid(uuid)) return {};
   return fail(fmt::format("{} {} is not a UUID", what, pxegate::quoted(uuid)),
@@ -89,7 +81,8 @@ Result<std::unique_ptr<IronicClient>> IronicClient::make(
                     ": one shard is possible, and its name has no comma",
                 ErrorCode::kInvalid);
   }
-  options.conductor_group = lower_case(std::move(options.conductor_group));
+  // Ironic keeps and compares them so.
+  options.conductor_group = lower_case(options.conductor_group);
   return std::unique_ptr<IronicClient>(
       new IronicClient(std::move(options), *std::move(service), authenticator));
 }

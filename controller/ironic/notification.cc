@@ -215,13 +215,6 @@ std::optional<std::string> canonical_uuid(const std::string& text) {
   return out;
 }
 
-bool plain(std::string_view text) {
-  return std::ranges::none_of(text, [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte < 0x20 || byte == 0x7f;
-  });
-}
-
 Result<std::optional<Hint>> hint_of(const Message& message) {
   if (!message.event_type) {
     return fail("it has no \"event_type\"", ErrorCode::kInvalid);
@@ -252,7 +245,8 @@ Result<std::optional<Hint>> hint_of(const Message& message) {
   Hint hint{.node_uuid = *node_uuid, .provision_state = {}, .ports = !node};
   if (!node) return hint;
   hint.provision_state = message.provision_state.value_or("");
-  if (hint.provision_state.size() > kMaxState || !plain(hint.provision_state)) {
+  if (hint.provision_state.size() > kMaxState ||
+      has_control_characters(hint.provision_state)) {
     return wrong("\"provision_state\" is none of Ironic's");
   }
   hint.gone = event->action == "delete" && event->status == "end";

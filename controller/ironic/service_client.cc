@@ -17,22 +17,6 @@ namespace {
 constexpr std::size_t kQuotedFault = 300;
 constexpr std::size_t kMaxExposed = 100;
 
-std::string percent_encoded(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const bool plain =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-        (c >= '0' && c <= '9') ||
-        std::string_view("-._~,").find(c) != std::string_view::npos;
-    if (plain) {
-      out += c;
-    } else {
-      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-  }
-  return out;
-}
-
 // The fault, or else the first bytes of what there is, as ": …".
 std::string explanation(const HttpResponse& response) {
   const std::string fault = fault_of(response.body);
@@ -291,7 +275,7 @@ Result<ServiceClient::Answer> ServiceClient::get(std::string_view path,
   char separator = '?';
   for (const auto& [name, value] : query) {
     target += separator;
-    target += name + "=" + percent_encoded(value);
+    target += name + "=" + percent_encoded(value, ",");
     separator = '&';
   }
   HttpRequest request;

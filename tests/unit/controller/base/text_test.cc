@@ -53,5 +53,26 @@ RC_GTEST_PROP(Quoted, DifferentTextsStayDifferent,
             (a == b));
 }
 
+TEST(ControlCharacters, AreFoundAnywhere) {
+  for (const auto text : {"\n"sv, "a\0b"sv, "\x1f"sv, "end\x7f"sv}) {
+    EXPECT_TRUE(has_control_characters(text)) << pxegate::quoted(text);
+  }
+  for (const auto text : {""sv, " ~"sv, "inspect wait"sv, "\xc3\xa9"sv}) {
+    EXPECT_FALSE(has_control_characters(text)) << pxegate::quoted(text);
+  }
+}
+
+TEST(LowerCase, ChangesLettersOfAsciiOnly) {
+  EXPECT_EQ(lower_case("RabbitMQ-1 @[`{"), "rabbitmq-1 @[`{");
+  EXPECT_EQ(lower_case("\xc3\x89"), "\xc3\x89");
+}
+
+TEST(PercentEncoded, LeavesWhatIsUnreserved) {
+  EXPECT_EQ(percent_encoded("aZ09-._~"), "aZ09-._~");
+  EXPECT_EQ(percent_encoded("inspect wait&x=1/%\xff"),
+            "inspect%20wait%26x%3D1%2F%25%FF");
+  EXPECT_EQ(percent_encoded("a,b/c", ","), "a,b%2Fc");
+}
+
 }  // namespace
 }  // namespace pxegate
