@@ -548,25 +548,25 @@ int run_cli(int argc, const char* const* argv, std::ostream& out,
   }
   Session session(hooks, out, err, grammar.arguments());
   switch (grammar.command()) {
-    case Command::kRun:
+    case CliCommand::kRun:
       return session.run();
-    case Command::kStatus:
+    case CliCommand::kStatus:
       return session.status();
-    case Command::kPolicy:
+    case CliCommand::kPolicy:
       return session.policy();
-    case Command::kClients:
+    case CliCommand::kClients:
       return session.clients();
-    case Command::kEvents:
+    case CliCommand::kEvents:
       return session.events();
-    case Command::kSync:
+    case CliCommand::kSync:
       return session.sync();
-    case Command::kTeardown:
+    case CliCommand::kTeardown:
       return session.tear_down();
-    case Command::kDrivers:
+    case CliCommand::kDrivers:
       return session.drivers();
-    case Command::kConfigCheck:
+    case CliCommand::kConfigCheck:
       return session.config_check();
-    case Command::kConfigSample:
+    case CliCommand::kConfigSample:
       return session.config_sample();
   }
   return kExitFailure;

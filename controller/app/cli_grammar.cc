@@ -129,17 +129,17 @@ Grammar::Grammar() {
       "Exit status: 0 success, 1 failure, 2 wrong usage or configuration.",
       kDefaultConfigFile));
 
-  add(app_, kRunText, Command::kRun);
-  add_json(add(app_, kStatusText, Command::kStatus));
-  CLI::App* policy = add(app_, kPolicyText, Command::kPolicy);
+  add(app_, kRunText, CliCommand::kRun);
+  add_json(add(app_, kStatusText, CliCommand::kStatus));
+  CLI::App* policy = add(app_, kPolicyText, CliCommand::kPolicy);
   policy->add_option("MAC", arguments_.address,
                      "Hardware address, as in 52:54:00:12:34:56");
   add_json(policy);
-  CLI::App* clients = add(app_, kClientsText, Command::kClients);
+  CLI::App* clients = add(app_, kClientsText, CliCommand::kClients);
   clients->add_flag("--watch", arguments_.watch,
                     "Refresh every second until Ctrl-C");
   add_json(clients);
-  CLI::App* events = add(app_, kEventsText, Command::kEvents);
+  CLI::App* events = add(app_, kEventsText, CliCommand::kEvents);
   events->add_flag("-f,--follow", arguments_.follow,
                    "Go on until Ctrl-C, through restarts of the controller");
   events->add_flag("--denied", arguments_.denied,
@@ -153,7 +153,7 @@ Grammar::Grammar() {
                    "Only requests through the relay of this address")
       ->type_name("IP");
   add_json(events);
-  CLI::App* sync = add(app_, kSyncText, Command::kSync);
+  CLI::App* sync = add(app_, kSyncText, CliCommand::kSync);
   sync->add_flag("--force", arguments_.force,
                  "Believe the list however short it is");
   sync->add_option("--timeout", arguments_.sync_timeout,
@@ -161,23 +161,23 @@ Grammar::Grammar() {
       ->check(CLI::Range(1LL, static_cast<long long>(kMaxSyncTimeout.count())))
       ->capture_default_str();
   add_json(sync);
-  CLI::App* teardown = add(app_, kTeardownText, Command::kTeardown);
+  CLI::App* teardown = add(app_, kTeardownText, CliCommand::kTeardown);
   teardown
       ->add_option("--driver", arguments_.driver,
                    "Remove what this driver left, instead of the one in use")
       ->type_name("NAME");
-  add_json(add(app_, kDriversText, Command::kDrivers));
+  add_json(add(app_, kDriversText, CliCommand::kDrivers));
   CLI::App* config = add(app_, kConfigText, std::nullopt);
   config->require_subcommand(1);
-  CLI::App* check = add(*config, kConfigCheckText, Command::kConfigCheck);
+  CLI::App* check = add(*config, kConfigCheckText, CliCommand::kConfigCheck);
   check->add_flag("--connect", arguments_.connect,
                   "Log in to what is configured, and tell what is shown");
   add_json(check);
-  add(*config, kConfigSampleText, Command::kConfigSample);
+  add(*config, kConfigSampleText, CliCommand::kConfigSample);
 }
 
 CLI::App* Grammar::add(CLI::App& parent, const CommandText& text,
-                       std::optional<Command> command) {
+                       std::optional<CliCommand> command) {
   CLI::App* added = parent.add_subcommand(text.name, text.summary);
   added->footer(text.help);
   if (command) {

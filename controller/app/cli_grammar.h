@@ -11,7 +11,7 @@
 
 namespace pxegate {
 
-enum class Command {
+enum class CliCommand {
   kRun,
   kStatus,
   kPolicy,
@@ -58,17 +58,17 @@ class Grammar {
   CLI::App& app() { return app_; }
   // Both are set by app().parse(), which throws CLI::ParseError where it sets
   // no command.
-  Command command() const { return command_; }
+  CliCommand command() const { return command_; }
   const Arguments& arguments() const { return arguments_; }
 
  private:
   // A command that has sub-commands is none itself.
   CLI::App* add(CLI::App& parent, const CommandText& text,
-                std::optional<Command> command);
+                std::optional<CliCommand> command);
   void add_json(CLI::App* command);
 
   Arguments arguments_;
-  Command command_ = Command::kStatus;
+  CliCommand command_ = CliCommand::kStatus;
   CLI::App app_{
       "Decides in the kernel which machines on a provisioning network may\n"
       "network-boot, in step with OpenStack Ironic.",
