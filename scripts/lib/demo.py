@@ -91,12 +91,27 @@ class Outcome:
     why: str
 
     @property
+    def segment(self) -> str:
+        return self.host[: len("leaf1")] if self.host.startswith("leaf") else "flat"
+
+    @property
     def answered(self) -> bool:
         return self.answer is not None
 
     @property
     def right(self) -> bool:
         return self.answered == self.expected
+
+
+def why(policy: dict[str, Any]) -> str:
+    """What `pxegate policy MAC --json` names as its reason, in a few words."""
+    if rule := policy.get("rule"):
+        return WHY.get(rule, rule)
+    # While no controller runs there is only what is in the kernel.
+    verdict = policy.get("verdict", "?")
+    if policy.get("known"):
+        return f"rule kept: {verdict}"
+    return {"allow": "unknown, let in", "deny": "unknown, denied"}.get(verdict, "?")
 
 
 class Filter:
@@ -210,14 +225,7 @@ class Filter:
             return {}
 
     def why(self, mac: str) -> str:
-        policy = self.json("policy", mac)
-        if rule := policy.get("rule"):
-            return WHY.get(rule, rule)
-        # While no controller runs there is only what is in the kernel.
-        verdict = policy.get("verdict", "?")
-        if policy.get("known"):
-            return f"rule kept: {verdict}"
-        return {"allow": "unknown, let in", "deny": "unknown, denied"}.get(verdict, "?")
+        return why(self.json("policy", mac))
 
     def is_closed(self) -> bool:
         policy = self.json("policy")
@@ -523,10 +531,10 @@ class Demo:
         self._saw(f"answered: {_named(answered, silent)}.")
         if answered and silent:
             self._saw(f"no answer: {', '.join(silent)}.")
-        mistakes = _mistakes(outcomes)
-        for text in mistakes:
+        wrong = mistakes(outcomes)
+        for text in wrong:
             self.screen.paragraph("", f"WRONG: {text}", "bad")
-        if not mistakes:
+        if not wrong:
             self.screen.paragraph("", "As expected.", "good")
 
     # --- Telling -------------------------------------------------------------
@@ -558,45 +566,16 @@ class Demo:
         )
         self.screen.line("EXPECT: is an answer due? WHY: what `pxegate policy MAC` says.")
         self.screen.line()
-        self.screen.table(self._result_rows(), _result_style)
+        self.screen.table(result_rows(self.acts, self.outcomes), result_style)
         right = self._show_verdict()
         self._show_commands()
         self._show_what_next()
         return right
 
-    def _result_rows(self) -> list[tuple[str, ...]]:
-        rows = [("IN IRONIC", "EXPECT", *map(str.upper, SEGMENTS), "WHY", "")]
-        for act, title in self.acts.items():
-            rows += [("",), (f"{act}: {title}",)]
-            rows += self._rows_of_act(act)
-        return rows
-
-    def _rows_of_act(self, act: str) -> list[tuple[str, ...]]:
-        groups: dict[tuple[Any, ...], dict[str, str]] = collections.defaultdict(dict)
-        wrong = set()
-        for each in self.outcomes:
-            if each.act != act:
-                continue
-            key = (each.kind.number, each.state, each.expected, each.why)
-            said = _yes_no(each.answered)
-            groups[key][self.lab.network(each.host)] = f"{each.host} {said}"
-            if not each.right:
-                wrong.add(key)
-        return [
-            (
-                key[1],
-                _yes_no(key[2]),
-                *(cells.get(segment, "") for segment in SEGMENTS),
-                key[3],
-                "WRONG" if key in wrong else "OK",
-            )
-            for key, cells in groups.items()
-        ]
-
     def _show_verdict(self) -> bool:
         self.screen.line()
         for act in self.acts:
-            for text in _mistakes(o for o in self.outcomes if o.act == act):
+            for text in mistakes(o for o in self.outcomes if o.act == act):
                 self.screen.paragraph("WRONG", f"act {act}: {text}", "bad")
         for host, count in self.leaked.items():
             text = f"around the restart: {host}, in production, was answered {count} times"
@@ -677,6 +656,36 @@ class Demo:
         _run_lab("down")
 
 
+def result_rows(acts: dict[str, str], outcomes: Sequence[Outcome]) -> list[tuple[str, ...]]:
+    """The table of all answers; `acts` are the titles by number."""
+    rows = [("IN IRONIC", "EXPECT", *map(str.upper, SEGMENTS), "WHY", "")]
+    for act, title in acts.items():
+        rows += [("",), (f"{act}: {title}",)]
+        rows += _rows_of_act([each for each in outcomes if each.act == act])
+    return rows
+
+
+def _rows_of_act(outcomes: Iterable[Outcome]) -> list[tuple[str, ...]]:
+    groups: dict[tuple[Any, ...], dict[str, str]] = collections.defaultdict(dict)
+    wrong = set()
+    for each in outcomes:
+        key = (each.kind.number, each.state, each.expected, each.why)
+        said = _yes_no(each.answered)
+        groups[key][each.segment] = f"{each.host} {said}"
+        if not each.right:
+            wrong.add(key)
+    return [
+        (
+            key[1],
+            _yes_no(key[2]),
+            *(cells.get(segment, "") for segment in SEGMENTS),
+            key[3],
+            "WRONG" if key in wrong else "OK",
+        )
+        for key, cells in groups.items()
+    ]
+
+
 def _in_parallel(function: Any, items: Iterable[Any], workers: int = 15) -> list[Any]:
     with ThreadPoolExecutor(max_workers=workers) as pool:
         return list(pool.map(function, items))
@@ -686,7 +695,7 @@ def _yes_no(value: bool) -> str:
     return "yes" if value else "no"
 
 
-def _mistakes(outcomes: Iterable[Outcome]) -> list[str]:
+def mistakes(outcomes: Iterable[Outcome]) -> list[str]:
     """Who was treated wrongly, a line for each way to be."""
     wrong = [each for each in outcomes if not each.right]
     lines = []
@@ -706,7 +715,7 @@ def _named(hosts: Sequence[str], others: Sequence[str]) -> str:
     return ", ".join(hosts) if others else f"all {len(hosts)}"
 
 
-def _result_style(cell: str) -> str | None:
+def result_style(cell: str) -> str | None:
     if cell == "WRONG":
         return "bad"
     if cell == "OK":

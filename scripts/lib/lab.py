@@ -217,9 +217,26 @@ class Lab:
             answers = pool.map(lambda h: self.ask(h, timeout, **options), hosts)
             return dict(zip(hosts, answers))
 
-    def dhcp(self, what: str) -> None:
-        """Does `start`, `stop` or `restart` with the DHCP server."""
-        self._command("dhcp", what)
+    def boot(self, host: str, firmware: str) -> None:
+        """Switches a machine on that has real firmware, "bios" or "uefi"."""
+        self._command("boot", host, firmware)
+
+    def unplug(self, host: str) -> None:
+        """Switches that machine off."""
+        self._command("unplug", host)
+
+    def console(self, host: str) -> str:
+        """What that machine has said since it was switched on, as text."""
+        log = self.log_dir / f"{host}.console.log"
+        text = log.read_text(encoding="utf-8", errors="replace")
+        # Colours, and positions on a screen that is redrawn.
+        text = re.sub(r"\x1b(\[[0-9;=?]*[A-Za-z]|c)", "\n", text)
+        return "\n".join(line for line in re.split(r"[\r\n]+", text) if line.strip())
+
+    def dhcp(self, what: str, server: str | None = None) -> None:
+        """Does `start`, `stop` or `restart` with the DHCP server; `restart` may put
+        another in its place, "dnsmasq" or "kea"."""
+        self._command("dhcp", what, *([server] if server else []))
 
     def service(self, name: str, what: str) -> None:
         """Does `start`, `stop`, `restart` or `kill` with a service: "keystone",

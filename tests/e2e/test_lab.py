@@ -94,7 +94,7 @@ def lab_command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_every_machine_of_every_network_is_answered(lab: Lab) -> None:
     answers = lab.ask_many(lab.nodes)
-    assert len(answers) == 20
+    assert len(answers) == 24
     for host, answer in answers.items():
         assert answer is not None, f"{host} was not answered"
         assert ipaddress.ip_address(answer.address) in ipaddress.ip_network(
