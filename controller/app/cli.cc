@@ -192,6 +192,23 @@ class Session {
     return emitted(arguments_.json ? dump(json) + "\n" : table.render());
   }
 
+  int doctor() {
+    load_leniently(/*tell_problems=*/false);
+    std::vector<Finding> findings;
+    bool wrote = true;
+    hooks_.examine(loaded_, {.probe = !arguments_.no_probe},
+                   [&](Finding finding) {
+                     if (!arguments_.json) {
+                       wrote = emit(finding_view(finding)) && wrote;
+                     }
+                     findings.push_back(std::move(finding));
+                   });
+    wrote = emit(arguments_.json ? dump(findings_json(findings)) + "\n"
+                                 : findings_summary(findings)) &&
+            wrote;
+    return wrote && all_well(findings) ? kExitSuccess : kExitFailure;
+  }
+
   int config_check() {
     ConfigSources sources = config_sources();
     if (arguments_.connect) {
@@ -294,9 +311,10 @@ class Session {
     return true;
   }
 
-  void load_leniently() {
+  void load_leniently(bool tell_problems = true) {
     sources_ = config_sources();
     loaded_ = hooks_.load_config_leniently(sources_);
+    if (!tell_problems) return;
     for (const std::string& problem : loaded_.problems) {
       complain("warning: " + problem);
     }
@@ -564,6 +582,8 @@ int run_cli(int argc, const char* const* argv, std::ostream& out,
       return session.tear_down();
     case CliCommand::kDrivers:
       return session.drivers();
+    case CliCommand::kDoctor:
+      return session.doctor();
     case CliCommand::kConfigCheck:
       return session.config_check();
     case CliCommand::kConfigSample:

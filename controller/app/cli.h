@@ -12,6 +12,7 @@
 
 #include "controller/app/connect_check.h"
 #include "controller/app/control_backend.h"
+#include "controller/app/doctor.h"
 #include "controller/app/views.h"
 #include "controller/base/clock.h"
 #include "controller/base/result.h"
@@ -40,6 +41,9 @@ struct CliHooks {
   Environment environment;
   CloudFiles environment_clouds;
   std::function<ConnectReport(const LoadedConfig&)> connect;
+  std::function<void(const LoadedConfig&, const DoctorOptions&,
+                     const TellFinding&)>
+      examine;
   // Used where --config-file is not given, if it exists.
   std::string default_config_file{kDefaultConfigFile};
 

@@ -84,6 +84,22 @@ constexpr CommandText kDriversText = {
     "which one is configured.\n\n"
     "Example:\n"
     "  pxegate drivers"};
+constexpr CommandText kDoctorText = {
+    "doctor", "Check all that a deployment gets wrong",
+    "Looks at the configuration, the controller, the kernel and its BPF file\n"
+    "system, privileges, each filtered interface, this host's DHCP servers "
+    "and\n"
+    "whether the filter is in front of them, Ironic and whether it shows "
+    "every\n"
+    "node, the clock, and the network. Each line says what was seen, and what\n"
+    "to do about it. Run it as root. Exit status 0 when nothing is a problem\n"
+    "(warnings are none), 1 otherwise.\n\n"
+    "Changes nothing. It sends a DHCPDISCOVER on each filtered interface, to\n"
+    "see whether another DHCP server answers; --no-probe leaves that out.\n\n"
+    "Examples:\n"
+    "  sudo pxegate doctor\n"
+    "  sudo pxegate doctor --json | jq '.findings[] | select(.outcome != "
+    "\"ok\")'"};
 constexpr CommandText kConfigText = {
     "config", "Check the configuration, or print a sample",
     "Example:\n"
@@ -167,6 +183,9 @@ Grammar::Grammar() {
                    "Remove what this driver left, instead of the one in use")
       ->type_name("NAME");
   add_json(add(app_, kDriversText, CliCommand::kDrivers));
+  CLI::App* doctor = add(app_, kDoctorText, CliCommand::kDoctor);
+  doctor->add_flag("--no-probe", arguments_.no_probe, "Send no DHCPDISCOVER");
+  add_json(doctor);
   CLI::App* config = add(app_, kConfigText, std::nullopt);
   config->require_subcommand(1);
   CLI::App* check = add(*config, kConfigCheckText, CliCommand::kConfigCheck);

@@ -20,6 +20,7 @@ enum class CliCommand {
   kSync,
   kTeardown,
   kDrivers,
+  kDoctor,
   kConfigCheck,
   kConfigSample,
 };
@@ -39,6 +40,7 @@ struct Arguments {
   std::string driver;
   long long sync_timeout = kDefaultSyncTimeout.count();
   bool force = false;
+  bool no_probe = false;
 };
 
 struct CommandText {

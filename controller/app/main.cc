@@ -12,6 +12,7 @@
 #include "controller/app/cli.h"
 #include "controller/app/connect_check.h"
 #include "controller/app/controller.h"
+#include "controller/app/doctor.h"
 #include "controller/app/drivers.h"
 #include "controller/app/login_environment.h"
 #include "controller/app/offline.h"
@@ -83,6 +84,13 @@ int main(int argc, char** argv) {
     (void)pxegate::log::configure(pxegate::log::Level::kError, {});
     return pxegate::check_connections(loaded, *hooks.clock,
                                       hooks.stop_signals());
+  };
+  hooks.examine = [&hooks](const pxegate::LoadedConfig& loaded,
+                           const pxegate::DoctorOptions& options,
+                           const pxegate::TellFinding& tell) {
+    (void)pxegate::log::configure(pxegate::log::Level::kError, {});
+    pxegate::examine_deployment(loaded, options, *hooks.clock,
+                                hooks.stop_signals(), tell);
   };
   return pxegate::run_cli(argc, argv, std::cout, std::cerr, hooks);
 }

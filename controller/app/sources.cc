@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "controller/app/curl_options.h"
 #include "controller/ironic/authenticator.h"
 #include "controller/ironic/curl_transport.h"
 #include "controller/ironic/inspector_client.h"
@@ -16,16 +17,6 @@
 
 namespace pxegate {
 namespace {
-
-CurlOptions curl_options(const ServiceConfig& config) {
-  CurlOptions options;
-  options.cafile = config.cafile;
-  options.certfile = config.certfile;
-  options.keyfile = config.keyfile;
-  options.insecure = config.insecure;
-  options.timeout = config.timeout;
-  return options;
-}
 
 RetryOptions retry_options(const ServiceConfig& config) {
   using std::chrono::milliseconds;

@@ -13,6 +13,7 @@
 #include "controller/base/result.h"
 #include "controller/core/inventory.h"
 #include "controller/core/policy.h"
+#include "controller/driver/finding.h"
 
 namespace pxegate {
 
@@ -194,6 +195,11 @@ class FilterDriver {
     static_cast<void>(limit);
     return fail("this driver does not see requests", ErrorCode::kNotFound);
   }
+  // What of this machine keeps the driver from working as it should, looked
+  // at and tried without changing what is filtered. Callable in any state, also
+  // while another process filters. May take seconds.
+  virtual std::vector<Finding> examine() const { return {}; }
+
   // A descriptor that is readable while there are events to take; -1: none,
   // for now. Ask anew after initialize(), reset() and tear_down().
   virtual int events_fd() const { return -1; }

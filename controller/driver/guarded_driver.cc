@@ -137,6 +137,16 @@ Result<std::vector<EventRecord>> GuardedDriver::take_events(std::size_t limit) {
   });
 }
 
+std::vector<Finding> GuardedDriver::examine() const {
+  using Findings = std::vector<Finding>;
+  auto findings = guarded(while_in("examine"), [this]() -> Result<Findings> {
+    return driver_->examine();
+  });
+  if (findings) return *std::move(findings);
+  return {
+      problem("driver", findings.error().message(), "ask the plugin's vendor")};
+}
+
 int GuardedDriver::events_fd() const {
   const auto fd = guarded(while_in("events_fd"), [this]() -> Result<int> {
     return checked(driver_->events_fd());

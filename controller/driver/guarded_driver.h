@@ -64,6 +64,7 @@ class GuardedDriver final : public FilterDriver {
   Result<Policy> installed() const override;
   Result<Observations> observe() const override;
   Result<std::vector<EventRecord>> take_events(std::size_t limit) override;
+  std::vector<Finding> examine() const override;
   int events_fd() const override;
 
  private:

@@ -11,6 +11,7 @@
 #include "controller/base/log.h"
 #include "drivers/dnsmasq/audience.h"
 #include "drivers/dnsmasq/dnsmasq_status.h"
+#include "drivers/dnsmasq/examine.h"
 #include "drivers/dnsmasq/feed.h"
 #include "drivers/dnsmasq/foreign_files.h"
 #include "drivers/dnsmasq/forget.h"
@@ -47,6 +48,9 @@ class DnsmasqDriver final : public FilterDriver {
   void shut_down() noexcept override;
   Result<> tear_down() override;
   DriverStatus status() const override;
+  std::vector<Finding> examine() const override {
+    return examine_dnsmasq(options_);
+  }
   Result<Policy> installed() const override;
 
  private:

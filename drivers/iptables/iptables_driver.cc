@@ -11,6 +11,7 @@
 
 #include "controller/base/log.h"
 #include "controller/base/text.h"
+#include "drivers/iptables/examine.h"
 #include "drivers/iptables/ipset.h"
 #include "drivers/iptables/ruleset.h"
 #include "drivers/iptables/xtables.h"
@@ -56,6 +57,9 @@ class IptablesDriver final : public FilterDriver {
   void shut_down() noexcept override;
   Result<> tear_down() override;
   DriverStatus status() const override;
+  std::vector<Finding> examine() const override {
+    return examine_iptables(options_, xtables_);
+  }
   Result<Policy> installed() const override;
 
  private:

@@ -117,6 +117,15 @@ Result<> run_nft(const std::string& script) {
                         ::nft_ctx_get_error_buffer(context->get())));
 }
 
+Result<> check_nft(const std::string& script) {
+  auto context = make_context();
+  if (!context) return fail(context.error());
+  ::nft_ctx_set_dry_run(context->get(), true);
+  if (::nft_run_cmd_from_buffer(context->get(), script.c_str()) == 0) return {};
+  return fail(translate("checking the table with nftables",
+                        ::nft_ctx_get_error_buffer(context->get())));
+}
+
 Result<std::string> list_nft(const std::string& command, NftOutput output) {
   auto context = make_context();
   if (!context) return fail(context.error());

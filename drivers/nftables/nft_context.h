@@ -18,6 +18,9 @@ namespace pxegate {
 // effect at once or none of it does.
 Result<> run_nft(const std::string& script);
 
+// Has the kernel check `script` and forget it: nothing takes effect.
+Result<> check_nft(const std::string& script);
+
 enum class NftOutput {
   kTerse,    // neither elements of sets nor values of counters
   kCounters  // no elements of sets

@@ -13,6 +13,7 @@
 #include "controller/base/link_watch.h"
 #include "controller/base/log.h"
 #include "controller/base/namespace_lock.h"
+#include "drivers/nftables/examine.h"
 #include "drivers/nftables/nft_context.h"
 #include "drivers/nftables/table.h"
 
@@ -48,6 +49,9 @@ class NftablesDriver final : public FilterDriver {
   int wake_fd() const override { return watch_ ? watch_->fd() : -1; }
   bool woken() override;
   DriverStatus status() const override;
+  std::vector<Finding> examine() const override {
+    return examine_nftables(options_);
+  }
   Result<Policy> installed() const override;
   Result<Observations> observe() const override;
 

@@ -14,6 +14,7 @@
 #include "drivers/xdp/attachment.h"
 #include "drivers/xdp/bpffs.h"
 #include "drivers/xdp/event_reader.h"
+#include "drivers/xdp/examine.h"
 #include "drivers/xdp/layouts.h"
 #include "drivers/xdp/networks.h"
 #include "drivers/xdp/observations.h"
@@ -47,6 +48,9 @@ class XdpDriver final : public FilterDriver {
   int wake_fd() const override { return watch_ ? watch_->fd() : -1; }
   bool woken() override;
   DriverStatus status() const override;
+  std::vector<Finding> examine() const override {
+    return examine_xdp(options_);
+  }
   Result<Policy> installed() const override;
   Result<Observations> observe() const override;
   Result<std::vector<EventRecord>> take_events(std::size_t limit) override;

@@ -534,6 +534,37 @@ TEST_F(CliTest, ConfigCheckAcceptsAGoodFileAndShowsWarnings) {
                       warnings_[0] + "\"],\"errors\":[]}\n");
 }
 
+TEST_F(CliTest, DoctorTellsWhatWasSeenAndWhatToDo) {
+  std::vector<Finding> findings{
+      good("kernel", "Linux 6.18"),
+      warning("clock", "nothing keeps it right", "apt install chrony"),
+      not_known("other \x1b[2J", "not seen", "")};
+  DoctorOptions options;
+  hooks_.examine = [&](const LoadedConfig&, const DoctorOptions& given,
+                       const TellFinding& tell) {
+    options = given;
+    for (const Finding& finding : findings) tell(finding);
+  };
+  EXPECT_EQ(run({"doctor"}), kExitSuccess) << "warnings are no problem";
+  EXPECT_TRUE(options.probe);
+  EXPECT_EQ(out_,
+            "ok       kernel                 Linux 6.18\n"
+            "warning  clock                  nothing keeps it right\n"
+            "                                do: apt install chrony\n"
+            "unknown  other \\x1b[2J         not seen\n"
+            "\n0 problems, 1 warning, 1 good, 1 could not be looked at.\n");
+
+  findings.push_back(problem("bpffs", "is none", "mount it"));
+  EXPECT_EQ(run({"doctor", "--json", "--no-probe"}), kExitFailure);
+  EXPECT_FALSE(options.probe);
+  const Json json = parse_json(out_).value();
+  EXPECT_EQ(json["good"], false);
+  EXPECT_EQ(json["findings"][3], Json({{"check", "bpffs"},
+                                       {"outcome", "problem"},
+                                       {"seen", "is none"},
+                                       {"do", "mount it"}}));
+}
+
 TEST_F(CliTest, ConfigCheckConnectsWhereItIsAskedTo) {
   hooks_.environment.emplace("OS_CLOUD", Secret("x"));
   ConnectReport report;
