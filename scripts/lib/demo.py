@@ -126,28 +126,10 @@ class Filter:
         self.log = STATE / "log" / "spine.pxegate.log"
         self.events = STATE / "log" / "spine.events.log"
 
-    def write_config(self) -> str:
-        text = "\n".join(
-            [
-                "[pxe_filter]",
-                f"driver = {self._driver}",
-                "[ironic]",
-                "endpoint_override = http://127.0.0.1:6385",
-                "[inspector]",
-                "endpoint_override = http://127.0.0.1:5050",
-                "[xdp]",
-                "interfaces = prov0",
-                f"pin_path = {self._lab.pin_path}",
-                "[iptables]",
-                "dnsmasq_interface = prov0",
-                "[dnsmasq_pxe_filter]",
-                f"dhcp_hostsdir = {self._lab.hostsdir}",
-                "[api]",
-                f"socket = {STATE / 'pxegate.sock'}",
-            ]
-        )
-        self.config.write_text(text + "\n", encoding="utf-8")
-        return text
+    def write_config(self) -> None:
+        role = [SCRIPTS / "roles" / "pxegate", self._driver, STATE, self._lab.pin_path]
+        with open(self.config, "wb") as config:
+            subprocess.run(role, stdout=config, check=True)
 
     def start(self) -> None:
         """Starts the controller; returns once it is in step with Ironic."""

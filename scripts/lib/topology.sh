@@ -21,15 +21,6 @@ dhcp_networks=(
   'vlan,198.18.7.100,198.18.7.199,255.255.255.0'
 )
 
-# What machines with firmware need, and what they boot.
-# shellcheck disable=SC2034
-firmware_files=(
-  /usr/share/OVMF/OVMF_CODE_4M.fd
-  /usr/share/OVMF/OVMF_VARS_4M.fd
-  /usr/lib/ipxe/qemu/pxe-virtio.rom
-  /usr/lib/ipxe/snponly.efi
-)
-
 # service_command SERVICE STATE_DIR [INTERFACE,...]: puts the command that runs a
 # service in the foreground into `argv`. INTERFACE: where the spine serves.
 service_command() {

@@ -90,6 +90,7 @@ ACTS = [
         [
             ("inspected", BIOS, "flat", True),
             ("inspected", BIOS, "leaf1", True),
+            ("inspected", UEFI, "leaf2", True),
             ("active", BIOS, "flat", False),
             ("active", BIOS, "leaf2", False),
         ],
@@ -187,10 +188,6 @@ class Play:
             )
             for row in act.rows
         }
-
-    def clean_up(self) -> None:
-        for driver in {act.driver for act in ACTS}:
-            self.controller.cli("teardown", "--driver", driver, check=False)
 
     def _configure(self, act: Act) -> None:
         unknown = {"driver": act.driver, "deny_unknown_macs": act.deny_unknown_macs}

@@ -8,6 +8,7 @@ PXEGATE_BINARY may be a command of its own that runs an installed pxegate."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -24,10 +25,7 @@ def play(lab: Lab) -> Iterator[Play]:
     with Controller(lab) as controller:
         play = Play(lab, controller)
         play.set_up()
-        try:
-            yield play
-        finally:
-            play.clean_up()
+        yield play
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +49,12 @@ def test_firmware(play: Play, results: dict[str, dict[Row, Result]], row: Row) -
         f"{row.host}, {result.state} in Ironic, verdict {result.verdict}: {result.problem}; "
         f"its console: {result.boot.words}"
     )
+
+
+def test_what_was_switched_off_has_left_nothing(lab: Lab) -> None:
+    lab.boot("flat2", "bios")
+    lab.unplug("flat2")
+    links = json.loads(lab.exec("flat2", ["ip", "-j", "link"]).stdout)
+    addresses = {link["ifname"]: link["address"] for link in links}
+    assert addresses.keys() == {"lo", "eth0"}
+    assert addresses["eth0"] == lab.mac("flat2")
