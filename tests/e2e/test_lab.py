@@ -245,6 +245,13 @@ def test_exec_passes_on_the_exit_status(lab: Lab) -> None:
     assert lab_command("exec", "nowhere", "true").returncode == 1
 
 
+def test_what_cannot_be_done_is_refused(lab: Lab) -> None:
+    assert lab_command("boot", "leaf1", "bios").returncode == 1  # it is no node
+    assert lab_command("boot", "leaf1n1", "coreboot").returncode == 2
+    assert lab_command("unplug", "leaf1n1").returncode == 0  # nothing to do
+    assert lab_command("dhcp", "restart", "dhcpd").returncode == 2
+
+
 def test_exec_sees_the_bpf_file_system(lab: Lab) -> None:
     lab.pin_path.mkdir()
     seen = lab_command("exec", "spine", "ls", "/sys/fs/bpf").stdout
@@ -270,6 +277,7 @@ def test_names_that_would_not_do_are_refused(name: str) -> None:
 
 def test_down_leaves_nothing(lab: Lab, before: dict[str, list[str]]) -> None:
     # Also what a test started and forgot, however stubborn.
+    lab.boot("flat1", "bios")
     lab.popen("leaf2", ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"])
     lab.down()
     assert footprint() == before
