@@ -13,7 +13,7 @@ set_target_properties(pxegate PROPERTIES ENABLE_EXPORTS ON
 # Nothing else: a symbol of the program takes the place of one of that name in
 # a plugin, and the rest of the program is nobody's interface.
 set(PXEGATE_PRIVATE_LAYERS config ironic noop iptables dnsmasq nftables xdp
-    sync app)
+    sync unit app)
 list(TRANSFORM PXEGATE_PRIVATE_LAYERS REPLACE "(.+)" "libpxegate_\\1.a")
 list(JOIN PXEGATE_PRIVATE_LAYERS ":" PXEGATE_PRIVATE_LAYERS)
 target_link_options(pxegate
@@ -21,10 +21,11 @@ target_link_options(pxegate
 
 install(DIRECTORY controller/base controller/core
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/pxegate/controller
-        FILES_MATCHING PATTERN "*.h")
+        COMPONENT dev FILES_MATCHING PATTERN "*.h")
 install(FILES controller/driver/driver_module.h
               controller/driver/filter_driver.h
-        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/pxegate/controller/driver)
+        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/pxegate/controller/driver
+        COMPONENT dev)
 
 set(PXEGATE_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/pxegate)
 configure_package_config_file(
@@ -38,4 +39,4 @@ write_basic_package_version_file(
   COMPATIBILITY ExactVersion)
 install(FILES ${PROJECT_BINARY_DIR}/package/pxegateConfig.cmake
               ${PROJECT_BINARY_DIR}/package/pxegateConfigVersion.cmake
-        DESTINATION ${PXEGATE_PACKAGE_DIR})
+        DESTINATION ${PXEGATE_PACKAGE_DIR} COMPONENT dev)

@@ -16,6 +16,7 @@
 #include "controller/app/builtin_drivers.h"
 #include "controller/app/cli.h"
 #include "controller/app/control_api.h"
+#include "controller/app/driver_needs.h"
 #include "controller/app/drivers.h"
 #include "controller/app/engines.h"
 #include "controller/app/event_log.h"
@@ -224,6 +225,23 @@ void Controller::take_over(const LoadedConfig& loaded) {
   }
   if (loaded.config.api != config_.api) {
     log::warning("SIGHUP: [api] changed; that takes a restart");
+  }
+  const bool other =
+      loaded.config.pxe_filter.driver != config_.pxe_filter.driver;
+  if (const auto needs = driver_needs(loaded.config); other && needs) {
+    std::string missing;
+    for (const std::string_view name :
+         missing_capabilities(needs->capabilities)) {
+      missing += fmt::format("{}{}", missing.empty() ? "" : " and ", name);
+    }
+    if (!missing.empty()) {
+      log::error(
+          "SIGHUP: driver {} needs {}, which this process does not have; the "
+          "configuration in force stays. `systemctl daemon-reload && systemctl "
+          "restart pxegate` starts it with them",
+          loaded.config.pxe_filter.driver, missing);
+      return;
+    }
   }
   const auto done = engines_.reload(loaded.config);
   if (!done) {

@@ -87,19 +87,17 @@ UniqueFd duplicate_fd(const UniqueFd& process, int fd) {
       static_cast<int>(::syscall(SYS_pidfd_getfd, process.get(), fd, 0)));
 }
 
-// The descriptor of `pid` whose watches include the directory.
+// The descriptor of `pid` whose watches include the directory. By its fdinfo,
+// which takes CAP_SYS_PTRACE and no more.
 std::optional<int> watching_fd(pid_t pid, const std::string& identity,
                                bool& denied) {
-  const std::string folder = fmt::format("/proc/{}/fd", pid);
+  const std::string folder = fmt::format("/proc/{}/fdinfo", pid);
   for (const int fd : numbers_in(folder, denied)) {
-    std::error_code error;
-    const auto target =
-        std::filesystem::read_symlink(fmt::format("{}/{}", folder, fd), error);
-    denied = denied || error == std::errc::permission_denied;
-    if (error || target.native() != "anon_inode:inotify") continue;
-    const auto info =
-        read_file(fmt::format("/proc/{}/fdinfo/{}", pid, fd), kProcFile);
-    if (info && info->find(identity) != std::string::npos) return fd;
+    const auto info = read_file(fmt::format("{}/{}", folder, fd), kProcFile);
+    if (info && info->find("\ninotify wd:") != std::string::npos &&
+        info->find(identity) != std::string::npos) {
+      return fd;
+    }
     denied = denied || (!info && info.error().code() == ErrorCode::kPermission);
   }
   return std::nullopt;
@@ -235,7 +233,7 @@ ReaderScan find_readers(const std::string& watch_identity) {
   if (denied) {
     scan.blind =
         "the queue of a dnsmasq may not be looked at: give this controller "
-        "CAP_SYS_PTRACE and dnsmasq's user, or root";
+        "CAP_SYS_PTRACE, or run it as root";
   } else if (scan.readers.empty()) {
     scan.blind = unseen_processes();
   }

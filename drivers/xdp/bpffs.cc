@@ -318,9 +318,11 @@ Result<> PinDirectory::remove() const {
   const std::string maps = map_directory(kMapsDirectory);
   for (const std::string& path :
        {path_ + std::string(kLinks), maps, exchange_path(), path_}) {
-    if (::rmdir(path.c_str()) != 0 && errno != ENOENT) {
-      return fail_errno("cannot remove " + path, errno);
-    }
+    if (::rmdir(path.c_str()) == 0 || errno == ENOENT) continue;
+    // The service's own, which systemd has made and mounted for it.
+    const bool given = path == path_ && (errno == EACCES || errno == EPERM ||
+                                         errno == EBUSY || errno == EROFS);
+    if (!given) return fail_errno("cannot remove " + path, errno);
   }
   return {};
 }

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/app/driver_needs.h"
+
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+
+namespace pxegate {
+namespace {
+
+constexpr Capability kBpf{"CAP_BPF", CAP_BPF};
+constexpr Capability kNetAdmin{"CAP_NET_ADMIN", CAP_NET_ADMIN};
+constexpr Capability kNetRaw{"CAP_NET_RAW", CAP_NET_RAW};
+constexpr Capability kPerfmon{"CAP_PERFMON", CAP_PERFMON};
+constexpr Capability kSysAdmin{"CAP_SYS_ADMIN", CAP_SYS_ADMIN};
+constexpr Capability kSysPtrace{"CAP_SYS_PTRACE", CAP_SYS_PTRACE};
+
+constexpr const char* kBpfMount = "/sys/fs/bpf";
+constexpr const char* kXtablesLock = "/run/xtables.lock";
+
+// A directory of the service's user, made where it is missing.
+std::vector<std::string> own_directory(const std::string& path,
+                                       const char* mode) {
+  return {"/usr/bin/install", "-d", "-o", "pxegate", "-g",
+          "pxegate",          "-m", mode, path};
+}
+
+DriverNeeds xdp_needs(const Config::Xdp& config) {
+  DriverNeeds needs{.capabilities = {kBpf, kNetAdmin, kPerfmon},
+                    .system_calls = {"bpf"},
+                    .prepare = {},
+                    .writable = {config.pin_path}};
+  if (config.attach == NicSharing::kDispatcher) {
+    // libxdp keeps its own pins, which are root's, beside ours.
+    needs.capabilities.push_back(kSysAdmin);
+    needs.root = true;
+    needs.writable.emplace_back(kBpfMount);
+    return needs;
+  }
+  needs.prepare = {
+      // systemd mounts it for root alone. What is in there has rights of its
+      // own; this does not let anybody list it.
+      {"/bin/chmod", "a+x", kBpfMount},
+      own_directory(config.pin_path, "0750"),
+      // What an earlier run as another user left there.
+      {"/bin/chown", "-R", "pxegate:pxegate", config.pin_path}};
+  return needs;
+}
+
+DriverNeeds iptables_needs() {
+  return {.capabilities = {kNetAdmin, kNetRaw},
+          .system_calls = {},
+          // For the legacy backend, which takes root's lock.
+          .prepare = {{"/bin/touch", kXtablesLock},
+                      {"/bin/chgrp", "pxegate", kXtablesLock},
+                      {"/bin/chmod", "0660", kXtablesLock}},
+          .writable = {kXtablesLock}};
+}
+
+DriverNeeds dnsmasq_needs(const Config::Dnsmasq& config) {
+  // To see what dnsmasq, another user's process, has not read yet.
+  return {.capabilities = {kSysPtrace},
+          .system_calls = {"pidfd_getfd"},
+          .prepare = {own_directory(config.dhcp_hostsdir, "0755")},
+          .writable = {config.dhcp_hostsdir}};
+}
+
+DriverNeeds of_capabilities(std::vector<Capability> capabilities) {
+  DriverNeeds needs;
+  needs.capabilities = std::move(capabilities);
+  return needs;
+}
+
+}  // namespace
+
+std::optional<DriverNeeds> driver_needs(const Config& config) {
+  const std::string& driver = config.pxe_filter.driver;
+  if (driver == "xdp") return xdp_needs(config.xdp);
+  if (driver == "nftables") return of_capabilities({kNetAdmin});
+  if (driver == "iptables") return iptables_needs();
+  if (driver == "dnsmasq") return dnsmasq_needs(config.dnsmasq);
+  if (driver == "noop") return DriverNeeds{};
+  return std::nullopt;
+}
+
+std::vector<std::string_view> missing_capabilities(
+    const std::vector<Capability>& needed) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> data{};
+  std::vector<std::string_view> missing;
+  if (::syscall(SYS_capget, &header, data.data()) != 0) return missing;
+  for (const Capability& capability : needed) {
+    const auto number = static_cast<std::size_t>(capability.number);
+    if ((data.at(number / 32).effective & (1U << (number % 32))) == 0) {
+      missing.push_back(capability.name);
+    }
+  }
+  return missing;
+}
+
+}  // namespace pxegate
