@@ -47,6 +47,13 @@ struct {
 } counters SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PXE_TRAFFIC_PLACES + 1);
+	__type(key, __u32);
+	__type(value, struct pxe_traffic);
+} traffic SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, PXE_MAX_RECENT_CLIENTS);
 	__type(key, struct pxe_addr);
@@ -583,11 +590,56 @@ static __noinline int record_relay(const struct request *request, int may_add,
 	return 1;
 }
 
+/* This CPU's element of the interface, where it is at that place. */
+static __always_inline struct pxe_traffic *traffic_at(__u32 place,
+						      __u32 ifindex)
+{
+	struct pxe_traffic *own;
+
+	place %= PXE_TRAFFIC_PLACES;
+	own = bpf_map_lookup_elem(&traffic, &place);
+	if (!own || own->ifindex == ifindex)
+		return own;
+	if (own->ifindex)
+		return NULL;
+	own->ifindex = ifindex;
+	return own;
+}
+
+/* Whose first place another interface has. */
+static __noinline struct pxe_traffic *find_traffic_further(__u32 ifindex)
+{
+	__u32 last = PXE_TRAFFIC_PLACES;
+	struct pxe_traffic *own;
+
+	for (int i = 1; i < PXE_TRAFFIC_PROBES; i++) {
+		own = traffic_at(ifindex + i, ifindex);
+		if (own)
+			return own;
+	}
+	return bpf_map_lookup_elem(&traffic, &last);
+}
+
+static __always_inline void count(struct pxe_counters *counters, __u32 ifindex,
+				  __u32 relayed, __u32 verdict, __u32 reason)
+{
+	struct pxe_traffic *own = traffic_at(ifindex, ifindex);
+
+	if (!own)
+		own = find_traffic_further(ifindex);
+	verdict &= 1;
+	if (reason >= PXE_REASONS)
+		return;
+	counters->packets[verdict][reason]++;
+	if (own)
+		own->packets[relayed & 1][verdict][reason]++;
+}
+
 /* Decides, counts, remembers, reports. */
 static __always_inline int judge(struct xdp_md *ctx, struct request *request)
 {
 	struct pxe_counters *own;
-	__u32 verdict, first = 0;
+	__u32 verdict, relayed, first = 0;
 	int may_record;
 	__u64 now;
 
@@ -597,12 +649,13 @@ static __always_inline int judge(struct xdp_md *ctx, struct request *request)
 	now = read_clock(own);
 	verdict = decide(request, now) & 1;
 	request->seen.verdict = verdict;
-	if (request->seen.reason < PXE_REASONS)
-		own->packets[verdict][request->seen.reason]++;
+	relayed = !is_zero(&request->seen.relay);
+	count(own, ctx->ingress_ifindex, relayed, verdict,
+	      request->seen.reason);
 	may_record =
 	    verdict == PXE_ALLOW ||
 	    take_own_token(&own->records_tat_ns, now, PXE_RECORDS_PER_SECOND);
-	if (!is_zero(&request->seen.relay))
+	if (relayed)
 		record_relay(request, may_record, now);
 	if (may_record)
 		record_client(ctx, request, own, now);
@@ -611,13 +664,14 @@ static __always_inline int judge(struct xdp_md *ctx, struct request *request)
 	return verdict == PXE_ALLOW ? XDP_PASS : XDP_DROP;
 }
 
-static __always_inline int drop_malformed(void)
+static __always_inline int drop_malformed(const struct xdp_md *ctx)
 {
 	__u32 first = 0;
 	struct pxe_counters *own = bpf_map_lookup_elem(&counters, &first);
 
 	if (own)
-		own->packets[PXE_DENY][PXE_REASON_MALFORMED]++;
+		count(own, ctx->ingress_ifindex, 0, PXE_DENY,
+		      PXE_REASON_MALFORMED);
 	return XDP_DROP;
 }
 
@@ -645,7 +699,7 @@ __noinline int handle_dhcpv4(struct xdp_md *ctx, const struct pxe_frame *frame)
 	struct pxe_bootp bootp;
 
 	if (!frame || !load_bootp(ctx, frame->payload, &bootp))
-		return drop_malformed();
+		return drop_malformed(ctx);
 	begin_request(ctx, frame, &request);
 	request.options = frame->payload + PXE_BOOTP_FIXED;
 	options.has_guid = 0;
@@ -740,13 +794,13 @@ __noinline int handle_dhcpv6(struct xdp_md *ctx, const struct pxe_frame *frame)
 	int found;
 
 	if (!frame)
-		return drop_malformed();
+		return drop_malformed(ctx);
 	begin_request(ctx, frame, &request);
 	found = read_dhcpv6(ctx, frame, &request);
 	if (found == PXE_OTHER)
 		return XDP_PASS;
 	if (found == PXE_MALFORMED)
-		return drop_malformed();
+		return drop_malformed(ctx);
 	return judge_dhcpv6(ctx, &request);
 }
 
@@ -780,7 +834,7 @@ int pxe_filter(struct xdp_md *ctx)
 		return frame.ip_version == 4 ? handle_dhcpv4(ctx, &frame)
 					     : handle_dhcpv6(ctx, &frame);
 	if (found == PXE_MALFORMED)
-		return drop_malformed();
+		return drop_malformed(ctx);
 	return XDP_PASS;
 }
 

@@ -164,6 +164,23 @@ struct pxe_counters {
 };
 static_assert(sizeof(struct pxe_counters) == 232, "no holes");
 
+/*
+ * Requests by interface: a per-CPU array of PXE_TRAFFIC_PLACES and one more.
+ * A CPU finds an interface's element at one of PXE_TRAFFIC_PROBES places,
+ * from its index on (modulo), and takes the first free one; two CPUs may have
+ * it at different places. What finds no room counts in the last element. The
+ * controller empties those of interfaces that are gone.
+ */
+#define PXE_TRAFFIC_PLACES 64
+#define PXE_TRAFFIC_PROBES 4
+struct pxe_traffic {
+	__u32 ifindex; /* 0: free; always 0 in the last element */
+	__u32 pad;
+	/* first index: through a relay or not; malformed ones count as not */
+	__u64 packets[2][PXE_VERDICTS][PXE_REASONS];
+};
+static_assert(sizeof(struct pxe_traffic) == 328, "no holes");
+
 #define PXE_MAX_VLANS 2
 #define PXE_NO_ARCH 0xffff
 #define PXE_NO_MESSAGE_TYPE 0

@@ -145,7 +145,7 @@ ConnectReport check_connections(const LoadedConfig& loaded, const Clock& clock,
         "does not read: put it into the configuration, or name a cloud of "
         "/etc/openstack/clouds.yaml there ([ironic] cloud)");
   }
-  const auto sources = Sources::make(config, clock, stop);
+  const auto sources = Sources::make(config, clock, stop, {});
   if (!sources) {
     report.problems.push_back(sources.error().message());
   } else {

@@ -308,7 +308,7 @@ class Endpoints {
     std::string_view method;
     Handler handler;
   };
-  static const Route kRoutes[6];
+  static const Route kRoutes[7];
 
   void status(const httplib::Request&, httplib::Response& response) {
     answer(response, 200,
@@ -348,6 +348,11 @@ class Endpoints {
     answer(response, 200,
            clients_json(*seen, backend_.policy(), Origin::kController,
                         now(clock_)));
+  }
+
+  void metrics(const httplib::Request&, httplib::Response& response) {
+    response.set_content(backend_.metrics(),
+                         "text/plain; version=0.0.4; charset=utf-8");
   }
 
   void events(const httplib::Request& request, httplib::Response& response) {
@@ -419,11 +424,12 @@ class Endpoints {
   std::atomic<int> followers_ = 0;
 };
 
-const Endpoints::Route Endpoints::kRoutes[6] = {
+const Endpoints::Route Endpoints::kRoutes[7] = {
     {"/v1/status", "GET", &Endpoints::status},
     {"/v1/policy", "GET", &Endpoints::policy},
     {"/v1/clients", "GET", &Endpoints::clients},
     {"/v1/events", "GET", &Endpoints::events},
+    {"/metrics", "GET", &Endpoints::metrics},
     {"/v1/sync", "POST", &Endpoints::sync},
     {"/v1/teardown", "POST", &Endpoints::tear_down},
 };

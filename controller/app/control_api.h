@@ -36,6 +36,7 @@ struct ControlApiOptions {
 //   GET  /v1/events[?after=SEQUENCE][&run=RUN][&wait=SECONDS]
 //                                  verdicts as they fell, after that one; waits
 //                                  for some where there are none
+//   GET  /metrics                  all of it for Prometheus, see metrics.h
 //   POST /v1/sync[?timeout=SECONDS][&force=1]
 //                                  sync now, answer when done; with force
 //                                  believe the list however short it is

@@ -120,6 +120,8 @@ class ControlBackend {
   virtual ControllerStatus status() const = 0;
   virtual PolicyInForce policy() const = 0;
   virtual Result<Observations> observe() const = 0;
+  // GET /metrics (metrics.h); empty for what is no controller.
+  virtual std::string metrics() const { return {}; }
 
   // The verdicts that fell after the query's; where there are none yet, waits
   // for some. An empty page when that takes too long, or the controller stops.

@@ -23,6 +23,7 @@
 #include "controller/app/event_loop.h"
 #include "controller/app/event_tap.h"
 #include "controller/app/leftovers.h"
+#include "controller/app/metrics.h"
 #include "controller/app/worker.h"
 #include "controller/base/log.h"
 
@@ -50,6 +51,9 @@ class Controller final : public ControlBackend {
   Result<Observations> observe() const override {
     return engines_.current()->host->observe();
   }
+  std::string metrics() const override {
+    return metrics_.page(status(), observe(), now(clock_));
+  }
   Result<EventPage> events(const EventQuery& query) override;
   Result<SyncOutcome> sync(const SyncRequest& request) override {
     return engines_.current()->feed->sync(request);
@@ -74,6 +78,7 @@ class Controller final : public ControlBackend {
   const SystemClock clock_;
   const Monotonic started_ = clock_.now();
   bool torn_down_ = false;
+  Metrics metrics_{clock_};  // of all engines, so it outlives them
   EventLog events_{fmt::format("{}-{}", ::getpid(),
                                clock_.wall().time_since_epoch().count())};
   Engines engines_;
@@ -135,6 +140,8 @@ Result<std::shared_ptr<Engine>> Controller::make_engine(
       loop_.quit(kExitSuccess);
     });
   };
+  events.syncs = &metrics_;
+  events.requests = &metrics_;
   auto worker = Worker::make(config, *engine->host, clock_, std::move(events),
                              std::move(adopted));
   if (!worker) return fail(worker.error());

@@ -13,9 +13,11 @@ constexpr std::size_t kMaxRepairsLogged = 10;
 
 }  // namespace
 
-Enforcer::Enforcer(FilterHost& host, const Clock& clock, Random random)
+Enforcer::Enforcer(FilterHost& host, const Clock& clock, Random random,
+                   SyncObserver& observer)
     : host_(host),
       clock_(clock),
+      observer_(observer),
       health_("the filter driver",
               {std::chrono::milliseconds(500), std::chrono::seconds(30)}, clock,
               std::move(random)) {
@@ -77,12 +79,15 @@ void Enforcer::retry_now() {
 }
 
 Result<SyncReport> Enforcer::sync() {
+  const Monotonic began = clock_.now();
   auto report = host_.sync({wanted_->inventory, wanted_->policy});
   if (!report) {
+    observer_.failed(SyncWork::kDriverSync);
     driver_failed(report.error());
     return report;
   }
   last_sync_ = clock_.now();
+  observer_.succeeded(SyncWork::kDriverSync, *last_sync_ - began);
   health_.succeeded();
   log_change(*report);
   if (!enforced_once_ || *wanted_->policy != *in_force_.policy) {

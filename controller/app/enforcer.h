@@ -9,6 +9,7 @@
 
 #include "controller/app/control_backend.h"
 #include "controller/app/source_health.h"
+#include "controller/app/sync_observer.h"
 #include "controller/base/clock.h"
 #include "controller/base/result.h"
 #include "controller/core/policy.h"
@@ -22,7 +23,8 @@ namespace pxegate {
 class Enforcer {
  public:
   // The references must outlive this.
-  Enforcer(FilterHost& host, const Clock& clock, Random random);
+  Enforcer(FilterHost& host, const Clock& clock, Random random,
+           SyncObserver& observer);
 
   enum class When {
     kPolicyChanged,     // the driver is called if the policy is another one
@@ -77,6 +79,7 @@ class Enforcer {
 
   FilterHost& host_;
   const Clock& clock_;
+  SyncObserver& observer_;
   SourceHealth health_;
   Monotonic retry_at_ = Monotonic::max();
   std::optional<Monotonic> last_sync_;

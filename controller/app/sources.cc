@@ -80,28 +80,46 @@ std::optional<KeystoneMethod> keystone_method(AuthType type) {
   return std::nullopt;
 }
 
+// What every request has to do with.
+struct Surroundings {
+  const Clock& clock;
+  std::stop_token stop;
+  Sources::Listeners listeners;
+};
+
+// What one is for.
+struct Purpose {
+  std::string section;
+  bool keystone = false;
+};
+
 // Tells when a request has ended.
 class TellingTransport final : public HttpTransport {
  public:
-  TellingTransport(HttpTransport& transport, std::function<void()> ended)
-      : transport_(transport), ended_(std::move(ended)) {}
+  TellingTransport(HttpTransport& transport, Purpose purpose,
+                   const Surroundings& around)
+      : transport_(transport),
+        purpose_(std::move(purpose)),
+        clock_(around.clock),
+        listeners_(around.listeners) {}
 
   Result<HttpResponse> send(const HttpRequest& request) override {
+    const Monotonic began = clock_.now();
     auto response = transport_.send(request);
-    if (ended_) ended_();
+    if (listeners_.observer != nullptr) {
+      listeners_.observer->request_ended({purpose_.section, purpose_.keystone,
+                                          request, response,
+                                          clock_.now() - began});
+    }
+    if (listeners_.ended) listeners_.ended();
     return response;
   }
 
  private:
   HttpTransport& transport_;
-  const std::function<void()> ended_;
-};
-
-// What every request has to do with.
-struct Surroundings {
-  const Clock& clock;
-  std::stop_token stop;
-  std::function<void()> ended;
+  const Purpose purpose_;
+  const Clock& clock_;
+  const Sources::Listeners listeners_;
 };
 
 // Requests to one server.
@@ -110,14 +128,14 @@ struct Channel {
   std::unique_ptr<TellingTransport> telling;
   std::unique_ptr<RetryingTransport> retrying;
 
-  static Result<Channel> make(const ServiceConfig& config,
+  static Result<Channel> make(Purpose purpose, const ServiceConfig& config,
                               const Surroundings& around) {
     auto curl = CurlTransport::make(curl_options(config), around.stop);
     if (!curl) return fail(curl.error());
     Channel channel;
     channel.curl = std::move(*curl);
-    channel.telling =
-        std::make_unique<TellingTransport>(*channel.curl, around.ended);
+    channel.telling = std::make_unique<TellingTransport>(
+        *channel.curl, std::move(purpose), around);
     channel.retrying = std::make_unique<RetryingTransport>(
         retry_options(config), *channel.telling, around.clock, around.stop);
     return channel;
@@ -137,7 +155,7 @@ struct Connection {
       return fail(error.within("[" + std::string(section) + "]"));
     };
     Connection made;
-    auto service = Channel::make(config, around);
+    auto service = Channel::make({std::string(section)}, config, around);
     if (!service) return within(service.error());
     made.service = std::move(*service);
     const auto method = keystone_method(config.auth_type);
@@ -150,7 +168,7 @@ struct Connection {
       }
       return made;
     }
-    auto keystone = Channel::make(config, around);
+    auto keystone = Channel::make({std::string(section), true}, config, around);
     if (!keystone) return within(keystone.error());
     made.keystone = std::move(*keystone);
     auto authenticator =
@@ -174,7 +192,7 @@ struct Sources::Parts {
 Result<std::unique_ptr<Sources>> Sources::make(const Config& config,
                                                const Clock& clock,
                                                std::stop_token stop,
-                                               std::function<void()> ended) {
+                                               Listeners listeners) {
   if (config.ironic.endpoint_override.empty() &&
       !keystone_method(config.ironic.auth_type)) {
     return fail(
@@ -183,7 +201,7 @@ Result<std::unique_ptr<Sources>> Sources::make(const Config& config,
         ErrorCode::kInvalid);
   }
   auto parts = std::make_unique<Parts>();
-  const Surroundings around{clock, std::move(stop), std::move(ended)};
+  const Surroundings around{clock, std::move(stop), std::move(listeners)};
   auto connection = Connection::make("ironic", config.ironic, around);
   if (!connection) return fail(connection.error());
   parts->ironic_connection = std::move(*connection);

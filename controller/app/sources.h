@@ -6,6 +6,7 @@
 #include <memory>
 #include <stop_token>
 
+#include "controller/app/request_observer.h"
 #include "controller/base/clock.h"
 #include "controller/base/result.h"
 #include "controller/config/config.h"
@@ -18,14 +19,21 @@ namespace pxegate {
 // own connection. One thread at a time.
 class Sources {
  public:
-  // A stop requested on `stop` ends requests under way. `clock` must outlive
-  // this. `ended`, which may be empty, is called after each request to any of
-  // the servers, answered or not, by the thread that asked: also those that a
-  // call needs besides its own, to log in or to try again. kInvalid, naming the
-  // option, where [ironic] is not usable.
-  static Result<std::unique_ptr<Sources>> make(
-      const Config& config, const Clock& clock, std::stop_token stop,
-      std::function<void()> ended = {});
+  // Told after each request to any of the servers, answered or not, by the
+  // thread that asked: also of those that a call needs besides its own, to log
+  // in or to try again. Either may be empty.
+  struct Listeners {
+    std::function<void()> ended{};
+    RequestObserver* observer = nullptr;
+  };
+
+  // A stop requested on `stop` ends requests under way. `clock`, and the
+  // observer, must outlive this. kInvalid, naming the option, where [ironic] is
+  // not usable.
+  static Result<std::unique_ptr<Sources>> make(const Config& config,
+                                               const Clock& clock,
+                                               std::stop_token stop,
+                                               Listeners listeners);
   ~Sources();
 
   IronicApi& ironic();

@@ -44,7 +44,7 @@ constexpr Monotonic kNever = Monotonic::max();
 SyncLoop::SyncLoop(SyncLoopOptions options, IronicApi& ironic,
                    InspectorApi* inspector, FilterHost& host,
                    const Clock& clock, Random random,
-                   NeighbourSource* neighbours)
+                   NeighbourSource* neighbours, SyncObserver* observer)
     : options_(std::move(options)),
       ironic_(ironic),
       inspector_(inspector),
@@ -53,7 +53,8 @@ SyncLoop::SyncLoop(SyncLoopOptions options, IronicApi& ironic,
       clock_(clock),
       random_(random),
       started_(clock.now()),
-      enforcer_(host, clock, random),
+      observer_(observer != nullptr ? *observer : nobody_),
+      enforcer_(host, clock, random, observer_),
       driver_period_(host.sync_period(options_.sync_period)),
       next_neighbours_(started_),
       next_poll_(started_),
@@ -173,6 +174,7 @@ void SyncLoop::note_hinted(const Hint& hint) {
 
 void SyncLoop::take_hints(const Hints& hints) {
   const Monotonic now = clock_.now();
+  observer_.took_hints(hints.hints.size(), hints.missed);
   if (hints.missed) {
     trust_.missed(now);
     want_poll();
@@ -368,6 +370,7 @@ void SyncLoop::poll_ironic() {
   const Monotonic now = clock_.now();
   poll_health_.succeeded();
   poll_cost_before_ = std::exchange(poll_cost_, now - poll_began_);
+  observer_.succeeded(SyncWork::kPoll, poll_cost_);
   others_turn_ = true;
   apply_poll(poll_.take());
   if (trust_.review(now)) {
@@ -383,6 +386,7 @@ void SyncLoop::poll_ironic() {
 }
 
 void SyncLoop::poll_failed(const Error& error) {
+  observer_.failed(SyncWork::kPoll);
   const auto delay = poll_health_.failed(error);
   next_poll_ =
       std::max(poll_began_ + options_.poll_interval, clock_.now() + delay);
@@ -405,6 +409,7 @@ void SyncLoop::apply_poll(Inventory::NodesByUuid found) {
     const auto before = open_.find(uuid);
     if (before == open_.end() ||
         before->second.provision_state != node.provision_state) {
+      if (before == open_.end()) note_change(node, true);
       port_queue_.add(uuid, now);
       trust_.found(uuid, true, now);
       anything_new = true;
@@ -456,6 +461,7 @@ void SyncLoop::apply_node(const std::string& uuid,
   }
   const auto before = open_.find(uuid);
   const bool open = node && is_open_state(node->provision_state);
+  if (node && open != (before != open_.end())) note_change(*node, open);
   if (open) {
     if (before == open_.end() ||
         before->second.provision_state != node->provision_state) {
@@ -590,6 +596,17 @@ void SyncLoop::note_enforced() {
   }
   if (list_read_at_) last_full_sync_ = std::exchange(list_read_at_, {});
   if (poll_read_at_) last_poll_ = std::exchange(poll_read_at_, {});
+  const WallTime now = clock_.wall();
+  for (const auto& [uuid, change] : std::exchange(changes_, {})) {
+    observer_.enforced_change(change.opened, now - change.made);
+  }
+}
+
+// What was so before we began took effect when we did.
+void SyncLoop::note_change(const Node& node, bool opened) {
+  if (!synced() || !node.provision_updated_at) return;
+  changes_.insert_or_assign(node.uuid,
+                            Change{opened, *node.provision_updated_at});
 }
 
 void SyncLoop::request_ended() {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -21,6 +22,7 @@
 #include "controller/app/relist.h"
 #include "controller/app/source_health.h"
 #include "controller/app/state_poll.h"
+#include "controller/app/sync_observer.h"
 #include "controller/base/clock.h"
 #include "controller/base/result.h"
 #include "controller/core/policy.h"
@@ -84,11 +86,13 @@ class SyncLoop {
   using Answer = std::function<void(Result<SyncOutcome>)>;
 
   // `inspector` and `neighbours` may be null; the latter is read every
-  // poll_interval, whatever else goes on. The references must outlive this.
+  // poll_interval, whatever else goes on. `observer` may be null. What is
+  // referred to must outlive this.
   // The host should be initialized; where it is not, the first step() does so.
   SyncLoop(SyncLoopOptions options, IronicApi& ironic, InspectorApi* inspector,
            FilterHost& host, const Clock& clock, Random random,
-           NeighbourSource* neighbours = nullptr);
+           NeighbourSource* neighbours = nullptr,
+           SyncObserver* observer = nullptr);
 
   // Before the first step(): what another loop, of the same sources and open
   // states, enforced just now. It is enforced at once, and goes on from there;
@@ -227,6 +231,7 @@ class SyncLoop {
   void renew_lease();
   void retry_logins();
   void update_nodes();
+  void note_change(const Node& node, bool opened);
   void answer_served(const Result<SyncOutcome>& outcome);
   SourceStatus ironic_status() const;
   std::string why_polls() const;
@@ -239,6 +244,8 @@ class SyncLoop {
   const Clock& clock_;
   Random random_;
   const Monotonic started_;
+  SyncObserver nobody_;
+  SyncObserver& observer_;
 
   Enforcer enforcer_;
   std::optional<std::chrono::seconds> driver_period_;  // nullopt: opted out
@@ -318,6 +325,13 @@ class SyncLoop {
 
   std::optional<Instant> list_read_at_;  // and not yet enforced
   std::optional<Instant> poll_read_at_;
+  // Nodes that went into an open state or out of one, by UUID, and have not
+  // taken effect.
+  struct Change {
+    bool opened = false;
+    WallTime made;  // by Ironic's clock
+  };
+  std::map<std::string, Change> changes_;
   std::optional<Instant> last_full_sync_;
   std::optional<Instant> last_poll_;
 };

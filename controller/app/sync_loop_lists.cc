@@ -62,6 +62,7 @@ void SyncLoop::confirm_list() {
 }
 
 void SyncLoop::list_failed(const Error& error, milliseconds rest) {
+  observer_.failed(SyncWork::kFullSync);
   next_list_ = clock_.now() + list_health_.failed(error, rest);
   answer_served(fail(error));
   if (list_requested_) {
@@ -158,6 +159,11 @@ void SyncLoop::apply_full_list() {
   list_cost_ = list_work_ + (clock_.now() - began);
   schedule_full_list();
   const auto outcome = outcome_of(enforced);
+  if (enforced) {
+    observer_.succeeded(SyncWork::kFullSync, clock_.now() - relist_.began());
+  } else {
+    observer_.failed(SyncWork::kFullSync);
+  }
   force_served_ = false;
   answer_served(outcome);
 }

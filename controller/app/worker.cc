@@ -45,10 +45,12 @@ Result<std::unique_ptr<Worker>> Worker::make(
   std::unique_ptr<Worker> worker(new Worker(host, clock, std::move(events)));
   // All requests are the loop's.
   auto sources = Sources::make(config, clock, worker->stop_.get_token(),
-                               [worker = worker.get()] {
-                                 if (worker->loop_)
-                                   worker->loop_->request_ended();
-                               });
+                               {.ended =
+                                    [worker = worker.get()] {
+                                      if (worker->loop_)
+                                        worker->loop_->request_ended();
+                                    },
+                                .observer = worker->events_.requests});
   if (!sources) return fail(sources.error());
   worker->sources_ = std::move(*sources);
   const auto& ethoib = config.iptables.ethoib_interfaces;
@@ -61,7 +63,7 @@ Result<std::unique_ptr<Worker>> Worker::make(
       [engine = std::mt19937_64(std::random_device{}())]() mutable {
         return engine();
       },
-      worker->neighbours_.get());
+      worker->neighbours_.get(), worker->events_.syncs);
   if (adopted) worker->loop_->adopt(std::move(adopted));
   auto notifications = listen(config, clock, [worker = worker.get()] {
     {
@@ -130,6 +132,7 @@ void Worker::run() {
     }
     lock.unlock();
     loop_->step();
+    count_messages();
     publish();
     lock.lock();
   }
@@ -168,6 +171,14 @@ bool Worker::take_requests(std::unique_lock<std::mutex>& lock) {
   publish();
   lock.lock();
   return true;
+}
+
+void Worker::count_messages() {
+  if (!notifications_ || events_.syncs == nullptr) return;
+  const BrokerStatus broker = notifications_->status();
+  events_.syncs->received_messages(
+      broker.received - std::exchange(messages_counted_, broker.received),
+      broker.malformed - std::exchange(malformed_counted_, broker.malformed));
 }
 
 void Worker::publish() {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -15,8 +16,10 @@
 #include "controller/app/broker_listener.h"
 #include "controller/app/engine_feed.h"
 #include "controller/app/neighbour_source.h"
+#include "controller/app/request_observer.h"
 #include "controller/app/sources.h"
 #include "controller/app/sync_loop.h"
+#include "controller/app/sync_observer.h"
 #include "controller/base/clock.h"
 #include "controller/config/config.h"
 #include "controller/driver/filter_host.h"
@@ -28,10 +31,12 @@ namespace pxegate {
 class Worker final : public EngineFeed {
  public:
   // What happened, told from any thread: do little, and do not call
-  // back.
+  // back. The observers may be null, and outlive this.
   struct Events {
     std::function<void()> synced;  // first complete sync done
     std::function<void()> torn_down;
+    SyncObserver* syncs = nullptr;
+    RequestObserver* requests = nullptr;
   };
 
   // `host` is initialized by the caller. The references must outlive this.
@@ -70,6 +75,7 @@ class Worker final : public EngineFeed {
   void run();
   bool take_requests(std::unique_lock<std::mutex>& lock);
   void publish();
+  void count_messages();
 
   FilterHost& host_;
   const Clock& clock_;
@@ -77,7 +83,10 @@ class Worker final : public EngineFeed {
   std::stop_source stop_;
   std::unique_ptr<Sources> sources_;
   std::unique_ptr<NeighbourSource> neighbours_;  // null: none configured
-  std::unique_ptr<SyncLoop> loop_;  // the worker's thread only, once started
+  // The worker's thread only, once started:
+  std::unique_ptr<SyncLoop> loop_;
+  std::uint64_t messages_counted_ = 0;
+  std::uint64_t malformed_counted_ = 0;
 
   mutable std::mutex mutex_;
   std::condition_variable work_;      // the worker waits for requests

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/base/clock.h"
 #include "controller/base/mac_address.h"
 #include "controller/base/result.h"
 #include "controller/core/chunked_table.h"
@@ -35,8 +36,17 @@ struct Node {
   // driver_internal_info.inspector_manage_boot; absent until Ironic's inspect
   // interface has decided, and in listings that do not ask for it.
   std::optional<bool> inspector_manage_boot;
+  // When Ironic last changed provision_state, by its own clock; as above absent
+  // in listings. About the answer, not the node: inventories do not keep it,
+  // and it makes no difference.
+  std::optional<WallTime> provision_updated_at{};
 
-  bool operator==(const Node&) const = default;
+  bool operator==(const Node& other) const {
+    return uuid == other.uuid && name == other.name &&
+           provision_state == other.provision_state &&
+           inspect_interface == other.inspect_interface &&
+           inspector_manage_boot == other.inspector_manage_boot;
+  }
 };
 
 // A port as Ironic's GET /v1/ports tells it.

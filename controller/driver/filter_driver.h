@@ -110,12 +110,25 @@ struct CounterRecord {
   std::uint64_t packets = 0;
 };
 
+// The same, by where the requests came from. What is too malformed to tell
+// counts as not relayed.
+struct RequestCount {
+  std::string interface;  // empty: of all those that could not be told apart
+  bool relayed = false;
+  Verdict verdict = Verdict::kDeny;
+  std::string reason;
+  std::uint64_t packets = 0;
+};
+
 // What the filter itself observed. Drivers that see no packets return none.
 struct Observations {
   bool supported = false;
   std::vector<ClientRecord> clients;  // latest first
   std::vector<RelayRecord> relays;
   std::vector<CounterRecord> counters;
+  // Since each interface was made; the counters above outlast it. nullopt: the
+  // filter does not tell them apart.
+  std::optional<std::vector<RequestCount>> requests{};
   std::optional<LeaseStatus> lease{};  // as in DriverStatus
   // Verdicts that fell and were not reported, requests of clients that were
   // not recorded because there were too many new ones.

@@ -11,6 +11,7 @@
 #include "controller/base/log.h"
 #include "controller/base/text.h"
 #include "controller/ironic/collection.h"
+#include "controller/ironic/keystone_token.h"
 #include "controller/ironic/uuid.h"
 
 namespace pxegate {
@@ -136,6 +137,7 @@ CollectionFormat IronicClient::node_format(
     if (!value->empty()) format.fields.emplace_back(name);
   }
   if (with_managed) {
+    format.fields.emplace_back("provision_updated_at");
     format.fields.emplace_back("driver_internal_info.inspector_manage_boot");
   }
   format.fields.insert(format.fields.end(), more.begin(), more.end());
@@ -148,7 +150,7 @@ std::string IronicClient::node_fields(
   for (const auto& [name, value] : narrowing()) {
     if (!value->empty()) fields.append(",").append(name);
   }
-  if (with_managed) fields += ",driver_internal_info";
+  if (with_managed) fields += ",provision_updated_at,driver_internal_info";
   for (const std::string& name : more) {
     if (name != "owner" || options_.owner.empty()) fields += "," + name;
   }
@@ -310,6 +312,10 @@ Result<Node> IronicClient::read_node(const json& item, bool with_managed) {
   node.provision_state = *std::move(state);
   node.inspect_interface = *std::move(interface);
   if (!with_managed) return node;
+  // Nothing is decided by it.
+  if (const auto updated = fields.text_or_null("provision_updated_at")) {
+    node.provision_updated_at = parse_rfc3339(*updated);
+  }
 
   const auto info = fields.object_or_null("driver_internal_info");
   if (!info) return fail(info.error());

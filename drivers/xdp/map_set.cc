@@ -20,6 +20,8 @@ const std::array<MapSpec, kMapCount> kMapSpecs = {{
      sizeof(__u32), sizeof(pxe_settings), 1, BPF_F_MMAPABLE},
     {MapId::kCounters, "counters", "counters", BPF_MAP_TYPE_PERCPU_ARRAY,
      sizeof(__u32), sizeof(pxe_counters), 1, 0},
+    {MapId::kTraffic, "traffic", "traffic", BPF_MAP_TYPE_PERCPU_ARRAY,
+     sizeof(__u32), sizeof(pxe_traffic), PXE_TRAFFIC_PLACES + 1, 0},
     {MapId::kClients, "clients", "clients", BPF_MAP_TYPE_LRU_HASH,
      sizeof(pxe_addr), sizeof(pxe_client), PXE_MAX_RECENT_CLIENTS, 0},
     {MapId::kRelays, "relays", "relays", BPF_MAP_TYPE_LRU_HASH, sizeof(pxe_ip),

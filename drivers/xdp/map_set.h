@@ -22,12 +22,13 @@ enum class MapId : std::uint8_t {
   kMoreRules,
   kSettings,
   kCounters,
+  kTraffic,
   kClients,
   kRelays,
   kDiscoveryRelays,
   kEvents,
 };
-inline constexpr std::size_t kMapCount = 8;
+inline constexpr std::size_t kMapCount = 9;
 
 struct MapSpec {
   MapId id;

@@ -11,6 +11,8 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -177,7 +179,93 @@ Result<> read_counters(int fd, Observations& seen) {
   return {};
 }
 
+// One element, of each CPU.
+Result<std::vector<pxe_traffic>> read_traffic(int fd, __u32 place) {
+  const int cpus = ::libbpf_num_possible_cpus();
+  if (cpus < 0) return fail_errno("counting CPUs", -cpus);
+  static_assert(sizeof(pxe_traffic) % 8 == 0);
+  std::vector<pxe_traffic> own(static_cast<std::size_t>(cpus));
+  if (::bpf_map_lookup_elem(fd, &place, own.data()) != 0) {
+    return fail_errno("reading the requests of an interface", errno);
+  }
+  return own;
+}
+
+using RequestSums =
+    std::array<std::array<std::array<__u64, PXE_REASONS>, PXE_VERDICTS>, 2>;
+
+void add_to(RequestSums& sums, const pxe_traffic& traffic) {
+  for (std::size_t relayed = 0; relayed < sums.size(); ++relayed) {
+    for (std::size_t verdict = 0; verdict < PXE_VERDICTS; ++verdict) {
+      for (std::size_t reason = 0; reason < PXE_REASONS; ++reason) {
+        sums.at(relayed).at(verdict).at(reason) +=
+            traffic.packets[relayed][verdict][reason];
+      }
+    }
+  }
+}
+
+void add_counts(Observations& seen, const std::string& interface,
+                const RequestSums& sums) {
+  for (std::size_t relayed = 0; relayed < sums.size(); ++relayed) {
+    for (std::size_t verdict = 0; verdict < PXE_VERDICTS; ++verdict) {
+      for (std::size_t reason = 0; reason < PXE_REASONS; ++reason) {
+        seen.requests->push_back(
+            {interface, relayed == 1,
+             verdict == PXE_ALLOW ? Verdict::kAllow : Verdict::kDeny,
+             std::string(kReasonNames.at(reason)),
+             sums.at(relayed).at(verdict).at(reason)});
+      }
+    }
+  }
+}
+
+Result<> read_requests(int fd, Observations& seen) {
+  seen.requests.emplace();
+  std::map<__u32, RequestSums> by_interface;
+  for (__u32 place = 0; place <= PXE_TRAFFIC_PLACES; ++place) {
+    const auto all = read_traffic(fd, place);
+    if (!all) return fail(all.error());
+    for (const pxe_traffic& own : *all) {
+      const bool used = own.ifindex != 0 || place == PXE_TRAFFIC_PLACES;
+      if (used) add_to(by_interface[own.ifindex], own);
+    }
+  }
+  for (const auto& [ifindex, sums] : by_interface) {
+    std::array<char, IF_NAMESIZE> name{};
+    if (ifindex == 0) {
+      if (sums != RequestSums{}) add_counts(seen, "", sums);
+    } else if (::if_indextoname(ifindex, name.data()) != nullptr) {
+      add_counts(seen, name.data(), sums);
+    }
+  }
+  return {};
+}
+
 }  // namespace
+
+Result<> forget_gone_interfaces(const MapSet& maps) {
+  const int fd = maps.fd(MapId::kTraffic);
+  for (__u32 place = 0; place < PXE_TRAFFIC_PLACES; ++place) {
+    const auto all = read_traffic(fd, place);
+    if (!all) return fail(all.error());
+    std::set<__u32> indexes;
+    for (const pxe_traffic& own : *all) {
+      if (own.ifindex != 0) indexes.insert(own.ifindex);
+    }
+    // Nothing is counted there any more where all of them are gone.
+    const bool gone = std::ranges::none_of(indexes, [](__u32 ifindex) {
+      std::array<char, IF_NAMESIZE> name{};
+      return ::if_indextoname(ifindex, name.data()) != nullptr;
+    });
+    if (indexes.empty() || !gone) continue;
+    const std::vector<pxe_traffic> none(all->size());
+    if (::bpf_map_update_elem(fd, &place, none.data(), BPF_ANY) != 0) {
+      return fail_errno("clearing the requests of an interface", errno);
+    }
+  }
+  return {};
+}
 
 EventRecord to_record(const pxe_event& event) {
   EventRecord record;
@@ -197,6 +285,9 @@ Result<Observations> observe(const MapSet& maps) {
   if (!relays) return fail(relays.error());
   seen.relays = std::move(*relays);
   if (auto read = read_counters(maps.fd(MapId::kCounters), seen); !read) {
+    return fail(read.error());
+  }
+  if (auto read = read_requests(maps.fd(MapId::kTraffic), seen); !read) {
     return fail(read.error());
   }
   auto settings = Settings::open(maps, MappedArray::Access::kRead);

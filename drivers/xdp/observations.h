@@ -12,6 +12,10 @@ namespace pxegate {
 // What the program observed; `maps` are complete.
 Result<Observations> observe(const MapSet& maps);
 
+// Makes room for the requests of other interfaces, where an interface that was
+// filtered does not exist any more.
+Result<> forget_gone_interfaces(const MapSet& maps);
+
 EventRecord to_record(const pxe_event& event);
 
 }  // namespace pxegate

@@ -196,6 +196,9 @@ void XdpDriver::attach_all(SyncReport& report) {
     problem.clear();
     if (!done->empty()) report.repaired.push_back(std::move(*done));
   }
+  if (auto done = forget_gone_interfaces(program_->maps); !done) {
+    log::warning("{}", done.error().message());
+  }
 }
 
 // Interfaces that an earlier configuration named are let go.

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <ostream>
 #include <set>
 
@@ -50,6 +51,18 @@ class PxeFilterRow : public BpfTest, public ::testing::WithParamInterface<Row> {
     EXPECT_EQ(client.seen.arch, row.seen->arch);
   }
 
+  // The same by interface, and by whether it came through a relay.
+  void expect_traffic(const Row& row) {
+    const auto traffic = program().traffic();
+    const auto& counter = row.expect.counter;
+    ASSERT_EQ(traffic.size(), counter ? 1U : 0U);
+    if (!counter) return;
+    pxe_traffic expected{};
+    expected.ifindex = 1;
+    expected.packets[row.relay ? 1 : 0][counter->verdict][counter->reason] = 1;
+    EXPECT_EQ(std::memcmp(traffic.data(), &expected, sizeof(expected)), 0);
+  }
+
   void expect_relay(const Row& row, std::uint64_t before) {
     EXPECT_EQ(program().relay_count(), row.relay ? 1U : 0U);
     if (!row.relay) return;
@@ -78,6 +91,7 @@ TEST_P(PxeFilterRow, VerdictCounterAndRecords) {
   EXPECT_EQ(run->action, row.expect.action);
   EXPECT_EQ(run->frame, frame) << "the packet was changed";
   EXPECT_EQ(program().counters(), expected);
+  expect_traffic(row);
   expect_client(row, before);
   expect_relay(row, before);
 

@@ -13,6 +13,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <memory>
 
 #include "controller/base/fd.h"
@@ -152,6 +153,9 @@ void PxeProgram::clear() {
   delete_all<pxe_addr>(skeleton_->maps.clients);
   delete_all<pxe_ip>(skeleton_->maps.relays);
   clear_counters();
+  for (std::uint32_t place = 0; place <= PXE_TRAFFIC_PLACES; ++place) {
+    occupy_traffic(place, 0);
+  }
   std::ranges::fill(skeleton_->bss->new_unknown_tat_ns, 0);
   std::ranges::fill(skeleton_->bss->new_relay_tat_ns, 0);
   std::ranges::fill(skeleton_->bss->unknown_record_tat_ns, 0);
@@ -175,6 +179,31 @@ void PxeProgram::clear_counters() {
   const std::vector<pxe_counters> zeroes(
       static_cast<std::size_t>(libbpf_num_possible_cpus()));
   update(skeleton_->maps.counters, std::uint32_t{0}, zeroes[0]);
+}
+
+void PxeProgram::occupy_traffic(std::uint32_t place, std::uint32_t ifindex) {
+  pxe_traffic other{};
+  other.ifindex = ifindex;
+  const std::vector<pxe_traffic> all(
+      static_cast<std::size_t>(libbpf_num_possible_cpus()), other);
+  update(skeleton_->maps.traffic, place, all[0]);
+}
+
+std::vector<pxe_traffic> PxeProgram::traffic() const {
+  std::vector<pxe_traffic> found;
+  std::vector<pxe_traffic> values(
+      static_cast<std::size_t>(libbpf_num_possible_cpus()));
+  for (std::uint32_t place = 0; place <= PXE_TRAFFIC_PLACES; ++place) {
+    EXPECT_EQ(bpf_map_lookup_elem(map_fd(skeleton_->maps.traffic), &place,
+                                  values.data()),
+              0);
+    std::ranges::copy_if(values, std::back_inserter(found),
+                         [](const pxe_traffic& value) {
+                           const pxe_traffic none{};
+                           return std::memcmp(&value, &none, sizeof(none)) != 0;
+                         });
+  }
+  return found;
 }
 
 void PxeProgram::set_rule(const pxe_addr& addr, std::uint8_t verdict) {

@@ -82,6 +82,10 @@ class PxeProgram {
                                 std::optional<std::uint32_t> linear);
 
   Counters counters() const;
+  // The elements that are in use, of all CPUs. clear() empties them.
+  std::vector<pxe_traffic> traffic() const;
+  // Has an element say that it is another interface's.
+  void occupy_traffic(std::uint32_t place, std::uint32_t ifindex);
   std::vector<pxe_counters> counters_by_cpu() const;
   // Takes what is in the ring buffer, oldest first.
   std::vector<pxe_event> events();

@@ -62,6 +62,8 @@ TEST_F(PxeProgramTest, HasTheMapsOfTheAbi) {
       {"more_rules", BPF_MAP_TYPE_HASH, sizeof(pxe_addr), sizeof(pxe_rule), 0},
       {"counters", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(__u32),
        sizeof(pxe_counters), 1},
+      {"traffic", BPF_MAP_TYPE_PERCPU_ARRAY, sizeof(__u32), sizeof(pxe_traffic),
+       PXE_TRAFFIC_PLACES + 1},
       {"clients", BPF_MAP_TYPE_LRU_HASH, sizeof(pxe_addr), sizeof(pxe_client),
        PXE_MAX_RECENT_CLIENTS},
       {"relays", BPF_MAP_TYPE_LRU_HASH, sizeof(pxe_ip), sizeof(pxe_relay),

@@ -200,6 +200,30 @@ TEST_F(XdpEnforcementTest, RelaysAreCountedByVerdict) {
   EXPECT_GT(seen->relays[0].last_seen.count(), 0);
 }
 
+TEST_F(XdpEnforcementTest, CountsByInterfaceAndWhetherItWasRelayed) {
+  auto driver = started(usual(kAllow));
+  passes(kDenied);
+  passes(kDenied);
+  Wire wire = Wire::open("eth1").value();
+  wire.passes((Ethernet{} / Ipv4{} / Udp{} /
+               Bootp{.giaddr = ip(10, 0, 0, 1),
+                     .chaddr = {kAllowed.begin(), kAllowed.end()}} /
+               DhcpOptions{})
+                  .bytes());
+  const auto seen = driver->observe();
+  ASSERT_THAT(seen, Succeeds());
+  ASSERT_TRUE(seen->requests);
+  std::vector<std::string> told;
+  for (const RequestCount& count : *seen->requests) {
+    if (count.packets == 0) continue;
+    told.push_back(fmt::format("{} {} {} {} {}", count.interface, count.relayed,
+                               to_string(count.verdict), count.reason,
+                               count.packets));
+  }
+  EXPECT_THAT(told, ::testing::UnorderedElementsAre("eth1 false deny rule 2",
+                                                    "eth1 true allow rule 1"));
+}
+
 TEST_F(XdpEnforcementTest, CountersTellEveryReason) {
   auto driver = started(usual(kAllow));
   passes(kDenied);

@@ -74,6 +74,31 @@ TEST_F(XdpInterfacesTest, OneThatIsMadeAnewIsAttachedAgain) {
   EXPECT_TRUE(passes(kAllowed));
 }
 
+// However often: what was counted for those that are gone makes room.
+TEST_F(XdpInterfacesTest, OneThatIsMadeAnewBeginsToCountAnew) {
+  const auto counted = [](const FilterDriver& driver, const char* interface) {
+    std::uint64_t sum = 0;
+    const auto seen = driver.observe();
+    EXPECT_THAT(seen, Succeeds());
+    for (const RequestCount& count : *seen->requests) {
+      if (count.interface == interface) sum += count.packets;
+    }
+    return sum;
+  };
+  auto driver = started(usual());
+  passes(kDenied);
+  passes(kDenied);
+  EXPECT_EQ(counted(*driver, "eth1"), 2U);
+  for (int i = 0; i <= PXE_TRAFFIC_PLACES; ++i) {
+    ASSERT_THAT(ip_command("link del eth1"), Succeeds());
+    ASSERT_THAT(add_veth("eth1"), Succeeds());
+    ASSERT_THAT(driver->sync(usual()), Succeeds());
+    passes(kDenied);
+    EXPECT_EQ(counted(*driver, "eth1"), 1U) << i;
+    EXPECT_EQ(counted(*driver, ""), 0U) << i;
+  }
+}
+
 // The sync may have to wait for Ironic.
 TEST_F(XdpInterfacesTest, OneThatIsMadeAnewIsAttachedBeforeTheSync) {
   auto driver = started(usual(kAllow));

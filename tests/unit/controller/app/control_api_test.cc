@@ -103,6 +103,25 @@ TEST_F(ControlApiTest, AnswersStatus) {
             status_json(backend_.status(), Origin::kController, now(clock_)));
 }
 
+TEST_F(ControlApiTest, AnswersMetricsToThoseWhoReadOnly) {
+  start("127.0.0.1:0");
+  for (const std::string method : {"GET", "HEAD", "POST", "DELETE"}) {
+    const bool reads = method == "GET" || method == "HEAD";
+    const std::string request =
+        method + " /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    for (const std::string& answer :
+         {exchange(connect_unix(socket()), request),
+          exchange(connect_tcp(api_->tcp_port()), request)}) {
+      EXPECT_THAT(answer, StartsWith(reads ? "HTTP/1.1 200" : "HTTP/1.1 405"));
+      if (!reads) continue;
+      EXPECT_THAT(answer, HasSubstr("Content-Type: text/plain; version=0.0.4; "
+                                    "charset=utf-8\r\n"));
+      EXPECT_EQ(answer.find("\npxegate_healthy 1\n") != std::string::npos,
+                method == "GET");
+    }
+  }
+}
+
 TEST_F(ControlApiTest, AnswersPolicyOfOneAddress) {
   start();
   const auto body =

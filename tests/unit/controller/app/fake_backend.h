@@ -12,6 +12,7 @@
 
 #include "controller/app/control_backend.h"
 #include "controller/app/event_log.h"
+#include "controller/app/metrics.h"
 #include "controller/base/clock.h"
 #include "controller/core/inventory.h"
 #include "controller/core/policy.h"
@@ -115,6 +116,11 @@ class FakeBackend final : public ControlBackend {
     observations_.counters = {{Verdict::kDeny, "rule", 7},
                               {Verdict::kAllow, "rule", 3},
                               {Verdict::kDeny, "malformed", 0}};
+    observations_.requests = std::vector<RequestCount>{
+        {"eth1", true, Verdict::kDeny, "rule", 7},
+        {"eth1", true, Verdict::kAllow, "rule", 2},
+        {"eth1", false, Verdict::kAllow, "rule", 1},
+        {"eth1", false, Verdict::kDeny, "malformed", 0}};
   }
 
   void set_inventory(Inventory inventory) {
@@ -134,6 +140,10 @@ class FakeBackend final : public ControlBackend {
   Result<Observations> observe() const override {
     if (observe_error_) return fail(*observe_error_);
     return observations_;
+  }
+  std::string metrics() const override {
+    const FakeClock clock{};
+    return Metrics(clock).page(status_, observe(), now(clock));
   }
   Result<EventPage> events(const EventQuery& query) override {
     if (events_error_) return fail(*events_error_);

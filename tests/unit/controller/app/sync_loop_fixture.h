@@ -35,7 +35,8 @@ class SyncLoopFixture {
   void start() {
     loop_ = std::make_unique<SyncLoop>(
         options_, ironic_, with_inspector_ ? &inspector_ : nullptr, host_,
-        clock_, [] { return 0; }, with_neighbours_ ? &neighbours_ : nullptr);
+        clock_, [] { return 0; }, with_neighbours_ ? &neighbours_ : nullptr,
+        observer_);
   }
 
   // Runs what falls due until `duration` has passed.
@@ -95,6 +96,7 @@ class SyncLoopFixture {
   bool with_inspector_;
   FakeNeighbours neighbours_;
   bool with_neighbours_ = false;
+  SyncObserver* observer_ = nullptr;  // as of the next start()
   std::unique_ptr<SyncLoop> loop_;
   std::optional<Result<SyncOutcome>> answer_;
 };

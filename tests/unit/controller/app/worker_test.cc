@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <future>
 #include <mutex>
@@ -151,9 +152,9 @@ class WorkerWithBrokerTest : public ::testing::Test {
     if (server_.joinable()) server_.join();
   }
 
-  void start() {
+  void start(Worker::Events events = {}) {
     auto worker = Worker::make(
-        config_, host_, clock_, {}, nullptr,
+        config_, host_, clock_, std::move(events), nullptr,
         [this](const Config&, const Clock&, std::function<void()> wake)
             -> Result<std::unique_ptr<Notifications>> {
           bus_.wake = std::move(wake);
@@ -244,6 +245,52 @@ class WorkerWithBrokerTest : public ::testing::Test {
   FilterHost host_{std::make_unique<FakeDriver>(script_)};
   std::unique_ptr<Worker> worker_;
 };
+
+class Counting final : public SyncObserver, public RequestObserver {
+ public:
+  void received_messages(std::uint64_t messages,
+                         std::uint64_t malformed) override {
+    messages_ += messages;
+    malformed_ += malformed;
+  }
+  void succeeded(SyncWork work, std::chrono::nanoseconds) override {
+    if (work == SyncWork::kFullSync) ++full_syncs_;
+  }
+  void request_ended(const RequestReport& report) override {
+    if (report.section == "ironic" && !report.keystone && report.response &&
+        report.response->status == 200 && report.took.count() > 0) {
+      ++requests_;
+    }
+  }
+
+  std::atomic<std::uint64_t> messages_{0};
+  std::atomic<std::uint64_t> malformed_{0};
+  std::atomic<int> full_syncs_{0};
+  std::atomic<int> requests_{0};
+};
+
+TEST_F(WorkerWithBrokerTest, TellsWhatItAskedForAndWhatCame) {
+  Counting counting;
+  bus_.status.received = 3;
+  bus_.status.malformed = 1;
+  Worker::Events events;
+  events.syncs = &counting;
+  events.requests = &counting;
+  start(std::move(events));
+  // Nodes, their states, ports.
+  ASSERT_TRUE(eventually([&] { return counting.full_syncs_ == 1; }));
+  EXPECT_GE(counting.requests_, 4);
+  ASSERT_TRUE(eventually([&] { return counting.messages_ == 3; }));
+  EXPECT_EQ(counting.malformed_, 1U);
+  {
+    const std::lock_guard lock(bus_.mutex);
+    bus_.status.received = 10;
+  }
+  // What was told is not told again.
+  ASSERT_TRUE(eventually([&] { return counting.messages_ == 10; }));
+  EXPECT_EQ(counting.malformed_, 1U);
+  worker_.reset();  // before what it tells
+}
 
 TEST_F(WorkerWithBrokerTest, AHintWakesItAndItLooks) {
   start();

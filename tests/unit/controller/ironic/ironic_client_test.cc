@@ -114,7 +114,8 @@ TEST_F(IronicClientTest, AsksForNodesInAStateWithWhatThePolicyNeeds) {
   ASSERT_TRUE(nodes) << nodes.error().message();
   EXPECT_EQ(url(0),
             "http://ironic:6385/v1/nodes?provision_state=inspect%20wait&fields="
-            "uuid,name,provision_state,inspect_interface,driver_internal_info&"
+            "uuid,name,provision_state,inspect_interface,provision_updated_at,"
+            "driver_internal_info&"
             "limit=1000");
   ASSERT_THAT(*nodes, SizeIs(1));
   EXPECT_EQ(nodes->front(), (Node{.uuid = uuid(1),
@@ -123,6 +124,26 @@ TEST_F(IronicClientTest, AsksForNodesInAStateWithWhatThePolicyNeeds) {
                                   .inspect_interface = "agent",
                                   .inspector_manage_boot = true}));
   EXPECT_THAT(transport_.requests, SizeIs(1));
+}
+
+TEST_F(IronicClientTest, NodesTellWhenTheirStateChanged) {
+  const auto updated = [this](const json& value) {
+    json item = node_json(1, "inspecting");
+    item["driver_internal_info"] = json::object();
+    item["provision_updated_at"] = value;
+    transport_.push(200, page("nodes", json::array({item})));
+    const auto nodes = client_->nodes_in_state("inspecting");
+    EXPECT_TRUE(nodes) << nodes.error().message();
+    return nodes ? nodes->at(0).provision_updated_at : std::nullopt;
+  };
+  const WallTime at{std::chrono::seconds(1'795'291'200)};
+  EXPECT_EQ(updated("2026-11-21T20:00:00+00:00"), at);
+  EXPECT_EQ(updated("2026-11-21T20:00:00.250000+00:00"),
+            at + std::chrono::milliseconds(250));
+  // Nothing hangs on it.
+  for (const json& value : {json(nullptr), json("yesterday"), json(7)}) {
+    EXPECT_EQ(updated(value), std::nullopt) << value;
+  }
 }
 
 TEST_F(IronicClientTest, OneNodeIsAskedForByItsUuid) {
@@ -139,7 +160,7 @@ TEST_F(IronicClientTest, OneNodeIsAskedForByItsUuid) {
                          .inspector_manage_boot = false}));
   EXPECT_EQ(url(0), "http://ironic:6385/v1/nodes/" + uuid(1) +
                         "?fields=uuid,name,provision_state,inspect_interface,"
-                        "driver_internal_info");
+                        "provision_updated_at,driver_internal_info");
 }
 
 TEST_F(IronicClientTest, ANodeThatIronicDoesNotHaveIsNone) {
