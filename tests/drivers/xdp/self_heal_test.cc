@@ -115,7 +115,8 @@ TEST_F(XdpSelfHealTest, AWholePinDirectoryThatWasRemovedIsMadeAgain) {
   ASSERT_THAT(report, Succeeds());
   EXPECT_THAT(report->repaired,
               ElementsAre(HasSubstr("pin of interface eth1"),
-                          HasSubstr("8 pinned maps were gone")));
+                          HasSubstr(fmt::format("{} pinned maps were gone",
+                                                kMapCount))));
   expect_policy();
   EXPECT_EQ(link_id(), link);
   // The new directory is locked like the first.
