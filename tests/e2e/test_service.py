@@ -242,6 +242,9 @@ class Service:
         # Of root again, as the lab has it.
         if self.lab.hostsdir.exists():
             os.chown(self.lab.hostsdir, 0, 0)
+        if (lock := Path("/run/xtables.lock")).exists():
+            os.chown(lock, 0, 0)
+            lock.chmod(0o600)
         shutil.rmtree(self.runtime, ignore_errors=True)
         if self.lab.pin_path.exists():
             self.lab.pin_path.rmdir()
