@@ -13,7 +13,7 @@ set_target_properties(pxegate PROPERTIES ENABLE_EXPORTS ON
 # Nothing else: a symbol of the program takes the place of one of that name in
 # a plugin, and the rest of the program is nobody's interface.
 set(PXEGATE_PRIVATE_LAYERS config ironic noop iptables dnsmasq nftables xdp
-    sync unit app)
+    sync unit doctor app)
 list(TRANSFORM PXEGATE_PRIVATE_LAYERS REPLACE "(.+)" "libpxegate_\\1.a")
 list(JOIN PXEGATE_PRIVATE_LAYERS ":" PXEGATE_PRIVATE_LAYERS)
 target_link_options(pxegate
@@ -23,7 +23,7 @@ install(DIRECTORY controller/base controller/core
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/pxegate/controller
         COMPONENT dev FILES_MATCHING PATTERN "*.h")
 install(FILES controller/driver/driver_module.h
-              controller/driver/filter_driver.h
+              controller/driver/filter_driver.h controller/driver/finding.h
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/pxegate/controller/driver
         COMPONENT dev)
 

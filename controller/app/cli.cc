@@ -20,6 +20,7 @@
 #include "controller/app/json.h"
 #include "controller/app/json_path.h"
 #include "controller/app/text_table.h"
+#include "controller/app/top_view.h"
 #include "controller/base/ip_network.h"
 #include "controller/base/mac_address.h"
 #include "controller/base/text.h"
@@ -87,6 +88,30 @@ class Session {
     if (arguments_.watch) return watch_clients();
     return show(clients_document(),
                 [](const Json& json) { return clients_view(json); });
+  }
+
+  int top() {
+    load_leniently();
+    const std::unique_ptr<Screen> screen = hooks_.screen();
+    TopView view;
+    std::optional<TerminalSize> painted;
+    while (true) {
+      look(view);
+      const auto size = hooks_.terminal();
+      std::string frame = view.render(screen ? size : std::nullopt);
+      if (screen) {
+        const bool anew = !painted || !size || *painted != *size;
+        painted = size;
+        frame = repaint(frame, anew);
+      } else if (!out_) {
+        return kExitSuccess;  // the reader has gone
+      }
+      if (!emit(frame)) return kExitFailure;
+      if (!(screen ? screen->pause(kWatchInterval)
+                   : hooks_.pause(kWatchInterval))) {
+        return kExitSuccess;
+      }
+    }
   }
 
   int events() {
@@ -460,6 +485,25 @@ class Session {
     return kExitFailure;
   }
 
+  // All that is new. What cannot be had shows as missing.
+  void look(TopView& view) const {
+    const auto ask = [&](const std::string& path) -> Result<Json> {
+      const auto body = client().get(path);
+      if (!body) return fail(body.error());
+      return parse_json(*body);
+    };
+    const auto status = ask("/v1/status");
+    view.set_problem(status ? std::string() : status.error().message());
+    if (status) view.set_status(*status);
+    if (const auto clients = ask("/v1/clients?limit=1")) {
+      view.add_clients(*clients, hooks_.clock->now());
+    }
+    if (const auto events = ask(fmt::format("/v1/events?after={}&run={}",
+                                            view.last_event(), view.run()))) {
+      view.add_events(*events);
+    }
+  }
+
   int watch_clients() {
     bool first = true;
     do {
@@ -574,6 +618,8 @@ int run_cli(int argc, const char* const* argv, std::ostream& out,
       return session.policy();
     case CliCommand::kClients:
       return session.clients();
+    case CliCommand::kTop:
+      return session.top();
     case CliCommand::kEvents:
       return session.events();
     case CliCommand::kSync:

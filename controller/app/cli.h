@@ -13,6 +13,7 @@
 #include "controller/app/connect_check.h"
 #include "controller/app/control_backend.h"
 #include "controller/app/doctor.h"
+#include "controller/app/screen.h"
 #include "controller/app/views.h"
 #include "controller/base/clock.h"
 #include "controller/base/result.h"
@@ -62,6 +63,9 @@ struct CliHooks {
   // Waits before the next refresh; false when the user wants to stop. May
   // return early when the terminal was resized.
   std::function<bool(std::chrono::milliseconds)> pause;
+  // Takes the terminal for a command that repaints it; null where there is
+  // none.
+  std::function<std::unique_ptr<Screen>()> screen;
   // From the first call on what ends a command by Ctrl-C, SIGTERM or SIGHUP
   // requests a stop instead.
   std::function<std::stop_token()> stop_signals;

@@ -44,6 +44,14 @@ constexpr CommandText kClientsText = {
     "  pxegate clients --watch\n"
     "  pxegate clients --json | jq '.clients[] | select(.verdict == "
     "\"deny\")'"};
+constexpr CommandText kTopText = {
+    "top", "Watch leaves, rates and verdicts live",
+    "A live view of the terminal's size: whether all is well, each DHCP relay\n"
+    "agent with how many requests a second it sends and how many are refused,\n"
+    "the busiest first, and the latest verdicts. `q` or Ctrl-C ends it. Where\n"
+    "the output is no terminal, a screen is printed every second.\n\n"
+    "Example:\n"
+    "  sudo pxegate top"};
 constexpr CommandText kEventsText = {
     "events", "Show each verdict as it falls",
     "DHCP requests one a line, oldest first: when, on which interface and\n"
@@ -155,6 +163,7 @@ Grammar::Grammar() {
   clients->add_flag("--watch", arguments_.watch,
                     "Refresh every second until Ctrl-C");
   add_json(clients);
+  add(app_, kTopText, CliCommand::kTop);
   CLI::App* events = add(app_, kEventsText, CliCommand::kEvents);
   events->add_flag("-f,--follow", arguments_.follow,
                    "Go on until Ctrl-C, through restarts of the controller");

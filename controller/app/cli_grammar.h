@@ -16,6 +16,7 @@ enum class CliCommand {
   kStatus,
   kPolicy,
   kClients,
+  kTop,
   kEvents,
   kSync,
   kTeardown,

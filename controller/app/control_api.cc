@@ -27,6 +27,7 @@
 #include "controller/app/event_view.h"
 #include "controller/app/json.h"
 #include "controller/app/listen_socket.h"
+#include "controller/app/status_page.h"
 #include "controller/base/fd.h"
 #include "controller/base/log.h"
 #include "controller/base/mac_address.h"
@@ -273,6 +274,8 @@ class Endpoints {
         max_followers_(read_only ? kMaxTcpFollowers : kMaxUnixFollowers) {}
 
   void dispatch(const httplib::Request& request, httplib::Response& response) {
+    // What is JSON stays JSON, whoever put what into a name.
+    response.set_header("X-Content-Type-Options", "nosniff");
     const auto route = std::ranges::find(
         kRoutes, std::string_view(request.path), &Route::path);
     if (route == std::end(kRoutes)) {
@@ -308,7 +311,18 @@ class Endpoints {
     std::string_view method;
     Handler handler;
   };
-  static const Route kRoutes[7];
+  static const Route kRoutes[8];
+
+  void page(const httplib::Request&, httplib::Response& response) {
+    const auto made = make_status_page();
+    if (!made) return answer_error(response, 500, made.error());
+    response.set_header("Content-Security-Policy", made->policy);
+    response.set_header("X-Frame-Options", "DENY");
+    response.set_header("Referrer-Policy", "no-referrer");
+    response.set_header("Cache-Control", "no-store");
+    response.status = 200;
+    response.set_content(made->html, "text/html; charset=utf-8");
+  }
 
   void status(const httplib::Request&, httplib::Response& response) {
     answer(response, 200,
@@ -339,7 +353,9 @@ class Endpoints {
         });
   }
 
-  void clients(const httplib::Request&, httplib::Response& response) {
+  void clients(const httplib::Request& request, httplib::Response& response) {
+    const auto limit = parse_number(request, "limit", 0, SIZE_MAX, SIZE_MAX);
+    if (!limit) return answer_error(response, 400, limit.error());
     const Result<Observations> seen = backend_.observe();
     if (!seen) {
       return answer_error(response, 500,
@@ -347,7 +363,7 @@ class Endpoints {
     }
     answer(response, 200,
            clients_json(*seen, backend_.policy(), Origin::kController,
-                        now(clock_)));
+                        now(clock_), *limit));
   }
 
   void metrics(const httplib::Request&, httplib::Response& response) {
@@ -424,7 +440,8 @@ class Endpoints {
   std::atomic<int> followers_ = 0;
 };
 
-const Endpoints::Route Endpoints::kRoutes[7] = {
+const Endpoints::Route Endpoints::kRoutes[8] = {
+    {"/", "GET", &Endpoints::page},
     {"/v1/status", "GET", &Endpoints::status},
     {"/v1/policy", "GET", &Endpoints::policy},
     {"/v1/clients", "GET", &Endpoints::clients},

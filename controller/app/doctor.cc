@@ -15,6 +15,7 @@
 #include "controller/app/connect_check.h"
 #include "controller/app/control_client.h"
 #include "controller/app/curl_options.h"
+#include "controller/app/driver_needs.h"
 #include "controller/app/drivers.h"
 #include "controller/app/json_path.h"
 #include "controller/app/offline.h"
@@ -90,6 +91,39 @@ void examine_configuration(const LoadedConfig& loaded,
   tell(good(check, fmt::format("{}", fmt::join(loaded.files, ", "))));
 }
 
+// Of the controller, or of this command where none runs.
+void examine_privileges(const Config& config, int pid,
+                        const TellFinding& tell) {
+  const std::string check = "privileges";
+  const auto needs = driver_needs(config);
+  if (!needs) return;
+  const auto missing = missing_capabilities(needs->capabilities, pid);
+  const std::string driver = config.pxe_filter.driver;
+  if (missing.empty()) {
+    std::vector<std::string_view> names;
+    for (const Capability& each : needs->capabilities) {
+      names.push_back(each.name);
+    }
+    return tell(good(check, names.empty()
+                                ? fmt::format("driver {} needs none", driver)
+                                : fmt::format("driver {} has what it needs: {}",
+                                              driver, fmt::join(names, ", "))));
+  }
+  const std::string lacking = fmt::format("{}", fmt::join(missing, ", "));
+  if (pid == 0) {
+    return tell(not_known(
+        check,
+        fmt::format("this command lacks {}, so not all can be looked at",
+                    lacking),
+        "run it as root"));
+  }
+  tell(problem(check,
+               fmt::format("process {} lacks {}, which driver {} needs", pid,
+                           lacking, driver),
+               "`systemctl daemon-reload && systemctl restart pxegate` gives "
+               "the service what its driver needs; others: run it as root"));
+}
+
 Finding examine_unattended(const Config& config) {
   const std::string check = "controller";
   const std::string remedy =
@@ -114,7 +148,8 @@ void examine_controller(const Config& config, const TellFinding& tell) {
   const ControlClient client(config.api.socket);
   const auto reachable = client.probe();
   if (!reachable && reachable.error().code() == ErrorCode::kNotFound) {
-    return tell(examine_unattended(config));
+    tell(examine_unattended(config));
+    return examine_privileges(config, 0, tell);
   }
   const auto body =
       reachable ? client.get("/v1/status") : fail(reachable.error());
@@ -124,6 +159,8 @@ void examine_controller(const Config& config, const TellFinding& tell) {
                           "run it as root, or as a member of the group that "
                           "owns the socket"));
   }
+  examine_privileges(
+      config, static_cast<int>(json_path::count(*status, {"pid"})), tell);
   bool well = true;
   const auto each = [&](std::string_view list, Outcome outcome) {
     for (const Json& text : json_path::list(*status, {list})) {

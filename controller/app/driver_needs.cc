@@ -86,8 +86,8 @@ std::optional<DriverNeeds> driver_needs(const Config& config) {
 }
 
 std::vector<std::string_view> missing_capabilities(
-    const std::vector<Capability>& needed) {
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    const std::vector<Capability>& needed, int pid) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, pid};
   std::array<__user_cap_data_struct, 2> data{};
   std::vector<std::string_view> missing;
   if (::syscall(SYS_capget, &header, data.data()) != 0) return missing;

@@ -35,9 +35,10 @@ struct DriverNeeds {
 // Pure.
 std::optional<DriverNeeds> driver_needs(const Config& config);
 
-// Those of `needed` that this process does not have.
+// Those of `needed` that a process does not have in effect (capget(2)); 0: this
+// one. Of one that is not there, none.
 std::vector<std::string_view> missing_capabilities(
-    const std::vector<Capability>& needed);
+    const std::vector<Capability>& needed, int pid = 0);
 
 }  // namespace pxegate
 

@@ -18,18 +18,6 @@ using json_path::at;
 using json_path::list;
 using json_path::text;
 
-// "2026-11-21 21:55:40.123" here, for "2026-11-21T20:55:40.123Z".
-std::string local_time(const std::string& utc) {
-  std::tm parts{};
-  const char* rest = strptime(utc.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
-  if (rest == nullptr) return utc;
-  const std::time_t instant = timegm(&parts);
-  if (localtime_r(&instant, &parts) == nullptr) return utc;
-  const std::string_view fraction(rest);
-  return fmt::format("{:%Y-%m-%d %H:%M:%S}{}", parts,
-                     fraction.substr(0, fraction.find('Z')));
-}
-
 std::string vlan_text(const Json& event) {
   std::string out;
   for (const Json& vlan : list(event, {"vlans"})) {
@@ -41,6 +29,17 @@ std::string vlan_text(const Json& event) {
 }
 
 }  // namespace
+
+std::string local_time(const std::string& utc) {
+  std::tm parts{};
+  const char* rest = strptime(utc.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
+  if (rest == nullptr) return utc;
+  const std::time_t instant = timegm(&parts);
+  if (localtime_r(&instant, &parts) == nullptr) return utc;
+  const std::string_view fraction(rest);
+  return fmt::format("{:%Y-%m-%d %H:%M:%S}{}", parts,
+                     fraction.substr(0, fraction.find('Z')));
+}
 
 Json events_json(const EventPage& page, const Inventory& inventory,
                  Origin origin, std::chrono::milliseconds try_after) {

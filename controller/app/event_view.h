@@ -23,6 +23,10 @@ namespace pxegate {
 Json events_json(const EventPage& page, const Inventory& inventory,
                  Origin origin, std::chrono::milliseconds try_after = {});
 
+// "2026-11-21 21:55:40.123" here, for "2026-11-21T20:55:40.123Z". What is no
+// such time stays as it is.
+std::string local_time(const std::string& utc);
+
 // Which events somebody wants to see. All that is set must fit.
 struct EventFilter {
   bool denied = false;

@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <utility>
 
+#include "controller/app/reasons.h"
 #include "controller/app/text_table.h"
 #include "controller/base/text.h"
 
@@ -493,17 +495,20 @@ Json address_json(const HardwareAddress& address, const PolicyInForce& policy,
 }
 
 Json clients_json(const Observations& observations, const PolicyInForce& policy,
-                  Origin origin, const Instant& instant) {
+                  Origin origin, const Instant& instant, std::size_t limit) {
   Json json = {{"controller_running", origin == Origin::kController},
                {"at", timestamp(instant.wall)},
                {"supported", observations.supported},
                {"lease", lease_json(observations.lease)},
                {"events_lost", observations.events_lost},
                {"clients_unrecorded", observations.clients_unrecorded},
+               {"clients_total", observations.clients.size()},
                {"clients", Json::array()},
                {"relays", Json::array()},
                {"counters", Json::array()}};
-  for (const ClientRecord& client : observations.clients) {
+  for (const ClientRecord& client :
+       std::span(observations.clients)
+           .first(std::min(limit, observations.clients.size()))) {
     json["clients"].push_back(client_json(client, *policy.inventory, instant));
   }
   for (const RelayRecord& each : observations.relays) {
@@ -514,9 +519,11 @@ Json clients_json(const Observations& observations, const PolicyInForce& policy,
     json["relays"].push_back(std::move(relay));
   }
   for (const CounterRecord& counter : observations.counters) {
-    json["counters"].push_back({{"verdict", to_string(counter.verdict)},
-                                {"reason", counter.reason},
-                                {"packets", counter.packets}});
+    json["counters"].push_back(
+        {{"verdict", to_string(counter.verdict)},
+         {"reason", counter.reason},
+         {"meaning", text_or_null(explain_reason(counter.reason))},
+         {"packets", counter.packets}});
   }
   return json;
 }

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -129,11 +130,13 @@ Json request_json(const RequestRecord& request, const Inventory& inventory);
 //  "events_lost", "clients_unrecorded",
 //  "clients": [{... a request, "count", "last_seen", "age"}],
 //  "relays": [{"relay", "allowed", "dropped", "last_seen", "age"}],
-//  "counters": [{"verdict", "reason", "packets"}]}
-// Clients are ordered latest first. `supported` is false under a driver that
-// sees no packets.
+//  "clients_total": how many there are, shown or not,
+//  "counters": [{"verdict", "reason", "meaning", "packets"}]}
+// Clients are ordered latest first, and cut off after `limit`. `supported` is
+// false under a driver that sees no packets.
 Json clients_json(const Observations& observations, const PolicyInForce& policy,
-                  Origin origin, const Instant& instant);
+                  Origin origin, const Instant& instant,
+                  std::size_t limit = SIZE_MAX);
 
 // {"took", "forced", "upserts", "removals", "unknown_changed",
 //  "repaired": [...]}

@@ -78,6 +78,7 @@ int main(int argc, char** argv) {
   hooks.stop_signals = [&stop_signals] { return stop_signals.token(); };
   hooks.reader_left = stdout_reader_left;
   hooks.terminal = stdout_terminal;
+  hooks.screen = pxegate::Screen::take;
   hooks.clock = std::make_shared<pxegate::SystemClock>();
   hooks.connect = [&hooks](const pxegate::LoadedConfig& loaded) {
     // The report says it all; until told otherwise the log is on stdout.

@@ -49,6 +49,17 @@ std::string age_text(double seconds) {
   return fmt::format("{:.0f} d", std::floor(seconds / kDay));
 }
 
+std::string clipped(const std::string& lines, std::size_t columns) {
+  std::string out;
+  std::size_t begin = 0;
+  while (begin < lines.size()) {
+    const std::size_t end = std::min(lines.find('\n', begin), lines.size());
+    out += lines.substr(begin, std::min(end - begin, columns)) + '\n';
+    begin = end + 1;
+  }
+  return out;
+}
+
 TextTable::TextTable(std::vector<Column> columns)
     : columns_(std::move(columns)) {}
 

@@ -21,6 +21,10 @@ std::string count_text(std::uint64_t count, std::string_view noun);
 // A number of seconds for people: "0.4 s", "47 s", "12 min", "5 h", "3 d".
 std::string age_text(double seconds);
 
+// Every line cut to `columns` bytes, which are characters where the text is
+// printable().
+std::string clipped(const std::string& lines, std::size_t columns);
+
 // Text in aligned columns under a header, two spaces apart, without trailing
 // blanks. Cells are made printable(); an empty one shows as "-".
 class TextTable {

@@ -302,17 +302,6 @@ std::string clients_summary(const Json& clients) {
   return printable(out);
 }
 
-std::string clip(const std::string& lines, std::size_t columns) {
-  std::string out;
-  std::size_t begin = 0;
-  while (begin < lines.size()) {
-    const std::size_t end = std::min(lines.find('\n', begin), lines.size());
-    out += lines.substr(begin, std::min(end - begin, columns)) + '\n';
-    begin = end + 1;
-  }
-  return out;
-}
-
 std::size_t line_count(const std::string& lines) {
   return static_cast<std::size_t>(std::ranges::count(lines, '\n'));
 }
@@ -510,7 +499,7 @@ std::string clients_view(const Json& clients,
     if (fit && lines + 1 > fit->rows) continue;
     out += "\n" + extra;
   }
-  return fit ? clip(out, fit->columns) : out;
+  return fit ? clipped(out, fit->columns) : out;
 }
 
 std::string sync_view(const Json& sync) {

@@ -16,6 +16,8 @@ namespace pxegate {
 struct TerminalSize {
   std::size_t rows = 0;
   std::size_t columns = 0;
+
+  bool operator==(const TerminalSize&) const = default;
 };
 
 // The first line is a verdict; where not healthy it says what is wrong and

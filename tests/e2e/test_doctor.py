@@ -140,6 +140,7 @@ def test_a_good_deployment(controller: Controller) -> None:
     assert [f for f in findings if f["outcome"] == "problem"] == []
     expect(findings, "configuration", "ok", controller.config.name.removesuffix(".conf"))
     expect(findings, "controller", "ok", f"process {controller.process.pid} enforces 2 rules")
+    expect(findings, "privileges", "ok", "CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON")
     expect(findings, "kernel", "ok", "Linux ")
     expect(findings, "XDP program", "ok", "the kernel takes it")
     expect(findings, "bpffs", "ok", "")
@@ -256,6 +257,25 @@ def test_hidden_vlan_tags(controller: Controller, lab: Lab) -> None:
 def test_pins_that_are_not_on_bpffs(controller: Controller) -> None:
     findings = examine(controller, {"xdp": {"pin_path": "/tmp/doctor"}})
     expect(findings, "bpffs", "problem", "/tmp/doctor", "mount -t bpf")
+
+
+def test_a_controller_without_privileges(controller: Controller, lab: Lab) -> None:
+    """One that runs driver noop without any, while xdp is configured."""
+    sections = {
+        "pxe_filter": {"driver": "noop"},
+        "ironic": controller.sections["ironic"],
+        "xdp": {"pin_path": f"{lab.pin_path}-other"},
+    }
+    other = Controller(lab, sections, name="unprivileged")
+    with other:
+        other.start("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+        other.wait_synced()
+        findings = examine(controller, {"api": {"socket": other.socket}})
+    expect(
+        findings, "privileges", "problem",
+        f"process {other.process.pid} lacks CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON",
+        "systemctl daemon-reload",
+    )
 
 
 def test_missing_privileges(controller: Controller) -> None:

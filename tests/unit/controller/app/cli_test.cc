@@ -551,7 +551,7 @@ TEST_F(CliTest, DoctorTellsWhatWasSeenAndWhatToDo) {
             "ok       kernel                 Linux 6.18\n"
             "warning  clock                  nothing keeps it right\n"
             "                                do: apt install chrony\n"
-            "unknown  other \\x1b[2J         not seen\n"
+            "unknown  other \\x1b[2J          not seen\n"
             "\n0 problems, 1 warning, 1 good, 1 could not be looked at.\n");
 
   findings.push_back(problem("bpffs", "is none", "mount it"));

@@ -276,6 +276,33 @@ TEST_F(ControlApiTest, AnswersClients) {
   EXPECT_EQ(parse_json(*body).value()["clients"].size(), 2U);
 }
 
+TEST_F(ControlApiTest, ClientsMayBeLimited) {
+  start();
+  const auto all = ControlClient(socket()).get("/v1/clients");
+  const auto one = ControlClient(socket()).get("/v1/clients?limit=1");
+  ASSERT_TRUE(all && one);
+  const Json every = parse_json(*all).value();
+  const Json limited = parse_json(*one).value();
+  ASSERT_GT(every["clients"].size(), 1U);
+  EXPECT_EQ(limited["clients"], Json::array({every["clients"][0]}));
+  EXPECT_EQ(limited["clients_total"], every["clients"].size());
+  EXPECT_THAT(ask("GET", "/v1/clients?limit=-1"), StartsWith("HTTP/1.1 400"));
+}
+
+TEST_F(ControlApiTest, ThePageMayRunItsOwnScriptOnly) {
+  start();
+  const std::string first = ask("GET", "/");
+  EXPECT_THAT(first, StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(first, HasSubstr("text/html; charset=utf-8"));
+  const std::string mark = "script-src 'nonce-";
+  const auto nonce_of = [&](const std::string& answer) {
+    return answer.substr(answer.find(mark) + mark.size(), 32);
+  };
+  EXPECT_THAT(first, HasSubstr("<script nonce=\"" + nonce_of(first) + "\">"));
+  EXPECT_EQ(first.find("{{"), std::string::npos);
+  EXPECT_NE(nonce_of(first), nonce_of(ask("GET", "/")));
+}
+
 TEST_F(ControlApiTest, ClientsOfAFilterThatCannotBeReadAreAnError) {
   backend_.observe_error_ = Error("map is gone", ErrorCode::kNotFound);
   start();
@@ -416,7 +443,7 @@ TEST_F(ControlApiTest, UnknownPathsAndWrongMethodsAreErrorsInJson) {
   EXPECT_THAT(missing, StartsWith("HTTP/1.1 404 "));
   EXPECT_THAT(missing, HasSubstr(R"({"error":{"code":"not_found",)"));
   EXPECT_THAT(missing, HasSubstr("Content-Type: application/json"));
-  EXPECT_THAT(ask("GET", "/"), StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(ask("GET", "/v1"), StartsWith("HTTP/1.1 404 "));
   for (const std::string method : {"POST", "PUT", "DELETE", "PATCH"}) {
     const std::string wrong = ask(method, "/v1/status", "body");
     EXPECT_THAT(wrong, StartsWith("HTTP/1.1 405 ")) << method;

@@ -406,7 +406,9 @@ TEST(ClientsJson, JoinsClientsWithTheirNodes) {
             R"({"relay":"198.51.100.1","allowed":2,"dropped":7,)"
             R"("last_seen":"2026-11-21T19:59:57.000Z","age":3.0})");
   EXPECT_EQ(json["counters"][0].dump(),
-            R"({"verdict":"deny","reason":"rule","packets":7})");
+            R"({"verdict":"deny","reason":"rule",)"
+            R"("meaning":"Ironic has a port with this address",)"
+            R"("packets":7})");
 }
 
 }  // namespace
