@@ -230,12 +230,13 @@ class Controller:
 
 
 class FakeIronic:
-    """tests/support/fake_ironic.py, in the lab's spine."""
+    """tests/support/fake_ironic.py, in the lab's spine; port 0 is any."""
 
-    def __init__(self, lab: Lab, *options: str, port: int = 0) -> None:
+    def __init__(self, lab: Lab, *options: str, address: str = "127.0.0.1:0") -> None:
         self._lab = lab
         self._options = options
-        self._port = port
+        self._host, _, port = address.rpartition(":")
+        self._port = int(port)
         self.url = ""
         self._process: subprocess.Popen[str] | None = None
 
@@ -251,7 +252,7 @@ class FakeIronic:
             "spine",
             [
                 *("/usr/bin/python3", ROOT / "tests" / "support" / "fake_ironic.py"),
-                *("--listen", f"127.0.0.1:{self._port}", *self._options),
+                *("--listen", f"{self._host}:{self._port}", *self._options),
             ],
             stdout=subprocess.PIPE,
             text=True,
@@ -291,7 +292,7 @@ class FakeIronic:
         self.change(nodes={name: {"provision_state": state}})
 
     def _request(self, method: str, body: str | None = None) -> dict[str, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=30)
         with contextlib.closing(connection):
             with entered(self._lab.namespace("spine")):
                 connection.connect()
