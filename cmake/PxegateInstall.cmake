@@ -97,8 +97,9 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PXEGATE_PACKAGE_NAME pxegate)
 set(CPACK_DEBIAN_PXEGATE_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PXEGATE_PACKAGE_SHLIBDEPS ON)
-# systemd brings sysusers and tmpfiles along; it need not run.
-set(CPACK_DEBIAN_PXEGATE_PACKAGE_DEPENDS "systemd, passwd")
+# systemd brings sysusers and tmpfiles along; it need not run. procps has the
+# /bin/kill of `systemctl reload`.
+set(CPACK_DEBIAN_PXEGATE_PACKAGE_DEPENDS "systemd, passwd, procps")
 set(CPACK_DEBIAN_PXEGATE_PACKAGE_SUGGESTS
     "dnsmasq-base | kea-dhcp4-server, iptables, ipset, nftables")
 set(CPACK_DEBIAN_PXEGATE_DESCRIPTION

@@ -42,14 +42,15 @@ exec sh -c 'umount -l /run/old; rmdir /run/old; echo ready; exec sleep infinity'
 """
 
 
-def _clean_root() -> Path:
-    root = CACHE / "root"
+def debootstrapped(name: str, *options: str) -> Path:
+    """A root of that name, made where there is none yet."""
+    root = CACHE / name
     if not root.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        fresh = CACHE / "root.new"
+        fresh = CACHE / f"{name}.new"
         shutil.rmtree(fresh, ignore_errors=True)
         made = subprocess.run(
-            ["debootstrap", "--variant=minbase", "bookworm", fresh,
+            ["debootstrap", "--variant=minbase", *options, "bookworm", fresh,
              "http://deb.debian.org/debian"],
             capture_output=True, text=True, check=False, timeout=_COMMAND_LIMIT)
         assert made.returncode == 0, made.stdout[-3000:]
@@ -66,7 +67,7 @@ class CleanMachine:
         self._keeper: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> CleanMachine:
-        root = _clean_root()
+        root = debootstrapped("root")
         archives = CACHE / "archives"
         (archives / "partial").mkdir(parents=True, exist_ok=True)
         self._keeper = subprocess.Popen(

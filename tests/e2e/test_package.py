@@ -5,7 +5,6 @@ runs it, upgraded while a denied machine asks all the time, removed, purged."""
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 import time
@@ -17,30 +16,17 @@ import pytest
 from as_unit import Unit
 from clean_machine import CleanMachine
 from lab import Lab, wait_for
+from packaging import NEXT_VERSION, next_version, packed
 from probe import Probe
-from subject import BINARY, PATIENCE, ROOT, FakeIronic, as_config
+from subject import PATIENCE, FakeIronic, as_config
 
 ALLOWED, DENIED = "flat1", "flat2"
-NEXT_VERSION = "0.1.0+next"
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The packages of what is built, and the first of a version later; lintian
-    has nothing to say of them."""
-    out = tmp_path_factory.mktemp("packages")
-    made = subprocess.run([ROOT / "scripts/package", "--pack", Path(BINARY).parent, out],
-                          capture_output=True, text=True, check=False, timeout=600)
-    assert made.returncode == 0, made.stdout + made.stderr
-    (package,) = out.glob("pxegate_*.deb")
-    later = out / "later"
-    subprocess.run(["dpkg-deb", "-R", package, later], check=True)
-    control = later / "DEBIAN/control"
-    control.write_text(re.sub(r"(?m)^Version: .*$", f"Version: {NEXT_VERSION}",
-                              control.read_text()))
-    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", later, out / "next.deb"],
-                   check=True, capture_output=True)
-    package.rename(out / "first.deb")
+    out = packed(tmp_path_factory.mktemp("packages"))
+    next_version(out / "first.deb", out / "next.deb")
     return out
 
 
