@@ -458,26 +458,30 @@ class Session {
         });
   }
 
-  int offline_status() {
-    const auto backend = hooks_.offline_backend(loaded_.config);
-    Json json;
+  Json offline_status_json(
+      const Result<std::unique_ptr<ControlBackend>>& backend) const {
     if (backend) {
-      json = status_json((*backend)->status(), Origin::kFilter,
+      return status_json((*backend)->status(), Origin::kFilter,
                          now(*hooks_.clock));
-    } else if (backend.error().code() == ErrorCode::kNotFound) {
-      json = {{"controller_running", false},
+    }
+    if (backend.error().code() == ErrorCode::kNotFound) {
+      return {{"controller_running", false},
               {"healthy", false},
               {"filter_in_force", false},
               {"problems",
                {"no controller runs and no filter is in force: every machine "
                 "may network-boot"}}};
-    } else {
-      json = {{"controller_running", false},
-              {"healthy", false},
-              {"problems",
-               {"no controller runs, so the filter stays as it is",
-                "cannot read the filter: " + backend.error().message()}}};
     }
+    return {{"controller_running", false},
+            {"healthy", false},
+            {"problems",
+             {"no controller runs, so the filter stays as it is",
+              "cannot read the filter: " + backend.error().message()}}};
+  }
+
+  int offline_status() {
+    const auto backend = hooks_.offline_backend(loaded_.config);
+    const Json json = offline_status_json(backend);
     emit(arguments_.json ? dump(json) + "\n" : status_view(json));
     if (!backend && backend.error().code() != ErrorCode::kNotFound) {
       failed(backend.error().within("cannot read the filter"));
@@ -492,6 +496,16 @@ class Session {
       if (!body) return fail(body.error());
       return parse_json(*body);
     };
+    if (const auto running = client().probe();
+        !running && running.error().code() == ErrorCode::kNotFound) {
+      view.set_problem({});
+      view.set_status(
+          offline_status_json(hooks_.offline_backend(loaded_.config)));
+      const auto seen = clients_document();
+      const auto clients = seen ? parse_json(*seen) : fail(seen.error());
+      if (clients) view.add_clients(*clients, hooks_.clock->now());
+      return;
+    }
     const auto status = ask("/v1/status");
     view.set_problem(status ? std::string() : status.error().message());
     if (status) view.set_status(*status);

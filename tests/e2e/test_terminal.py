@@ -182,13 +182,16 @@ def test_views_fit_a_terminal_that_changes_its_size(
 
 
 def test_top_outlives_its_controller(
-    controller: Controller, traffic: None, tmux: Tmux
+    controller: Controller, traffic: None, tmux: Tmux, lab: Lab
 ) -> None:
     tmux.type(command(controller, "top"))
     eventually(lambda: tmux.text().startswith("healthy: "), tmux)
     controller.signal(signal.SIGKILL)
     controller.wait()
-    eventually(lambda: "no controller" in tmux.text().splitlines()[0], tmux)
+    eventually(lambda: tmux.text().startswith("NO CONTROLLER RUNS"), tmux)
+    # What is in the kernel goes on, and is shown.
+    second = re.compile(rf"^{lab.relay(DENIED)} +0\.0 +[1-9]", re.MULTILINE)
+    eventually(lambda: second.search(tmux.text()) is not None, tmux)
     controller.start_synced()
     eventually(lambda: tmux.text().startswith("healthy: "), tmux)
     tmux.press("q")
