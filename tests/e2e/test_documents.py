@@ -106,11 +106,6 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "sudo cmake --install build/release": "was done, from the folder that is tested",
         "sudo apt purge pxegate": PACKAGE,
     },
-    "docs/writing-a-driver.md": {
-        "sudo scripts/conformance --driver tor_switch --plugin-dir /usr/lib/pxegate/drivers "
-        "--option tor_switch.program=$PWD/tests/plugin/lab-switch":
-            MINUTES + "e2e_conformance, with a lab of its own",
-    },
     "drivers/example/README.md": {
         each: "docs/writing-a-driver.md has it too, for a copy of the folder"
         for each in (
@@ -199,7 +194,7 @@ mount -t bpf none /sys/fs/bpf
 echo ready
 exec sleep infinity
 """
-SUDO = '#!/bin/sh\nexec "$@"\n'
+SUDO = '#!/bin/sh\nexec env "$@"\n'
 SYSTEMCTL = f"""\
 #!/bin/bash
 # Of systemd what the documents ask of it, for one unit.
@@ -271,8 +266,16 @@ class System:
         self._process.stdout.close()
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        """As typed at a shell's prompt. What goes on for ever is interrupted soon."""
-        live = ["timeout", "--signal=INT", "--kill-after=20", "2"] if LIVE.search(command) else []
+        """As typed at a shell's prompt. What goes on for ever is interrupted, soon, or
+        later where it has said nothing yet."""
+        for seconds in (2, 10, PATIENCE) if LIVE.search(command) else (0,):
+            done = self._run(command, seconds)
+            if done.stdout.strip():
+                break
+        return done
+
+    def _run(self, command: str, seconds: int) -> subprocess.CompletedProcess[str]:
+        live = ["timeout", "--signal=INT", "--kill-after=20", str(seconds)] if seconds else []
         env = {**os.environ, "PATH": "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
                "HOME": "/root", "TERM": "dumb"}
         done = subprocess.run(
@@ -283,7 +286,7 @@ class System:
                   "bash", self._cwd, command, "/run/documents.cwd"),
             ],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=env,
-            timeout=2 * PATIENCE,
+            timeout=4 * PATIENCE,
         )
         if live:
             assert done.returncode in (0, 124, 130), done
@@ -391,7 +394,7 @@ def test_each_command_is_run(name: str, site: Lab, image: Path, tmp_path: Path) 
                 done = system.run(command)
                 said = f"{name}:{block.line}: {command}\n{done.stdout}\n{done.stderr}"
                 if LIVE.search(command):
-                    assert done.stdout.strip() or done.stderr.strip(), said
+                    assert done.stdout.strip(), said
                 else:
                     assert done.returncode == 0, f"{said}\nexit status {done.returncode}"
                 edit = re.fullmatch(r"sudoedit (\S+)", command)
