@@ -34,7 +34,9 @@ class Tmux:
 
     def wait_ready(self) -> None:
         self.type("PS1='ready> '")
-        assert wait_for(lambda: self.lines()[-1:] == ["ready>"], PATIENCE), self.text()
+        # What is typed before the shell is there may share a line with its prompt.
+        ready = re.compile(r"(^|[# ])ready>\s*\Z", re.MULTILINE)
+        assert wait_for(lambda: ready.search(self.text()) is not None, PATIENCE), self.text()
 
     def close(self) -> None:
         self._run("kill-server", check=False)
