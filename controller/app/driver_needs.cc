@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <filesystem>
 
 namespace pxegate {
 namespace {
@@ -20,11 +21,23 @@ constexpr Capability kSysPtrace{"CAP_SYS_PTRACE", CAP_SYS_PTRACE};
 constexpr const char* kBpfMount = "/sys/fs/bpf";
 constexpr const char* kXtablesLock = "/run/xtables.lock";
 
-// A directory of the service's user, made where it is missing.
+// Without "..", and without a '/' at its end, which would have chown(1) follow
+// a symbolic link.
+std::string plain_path(const std::string& path) {
+  std::string plain = std::filesystem::path(path).lexically_normal().string();
+  while (plain.size() > 1 && plain.ends_with('/')) plain.pop_back();
+  return plain;
+}
+
+// A directory is given to the service's user, and made where it is missing.
+// Root does so in directories of others, who may have put a symbolic link in
+// its place: what that leads to is not touched. The mode is that of a new one.
 std::vector<std::string> own_directory(const std::string& path,
-                                       const char* mode) {
-  return {"/usr/bin/install", "-d", "-o", "pxegate", "-g",
-          "pxegate",          "-m", mode, path};
+                                       std::string_view mode) {
+  return {"/bin/sh", "-c",
+          "umask 022; mkdir -p -m " + std::string(mode) +
+              " \"$0\" && chown -h pxegate:pxegate \"$0\"",
+          path};
 }
 
 DriverNeeds xdp_needs(const Config::Xdp& config) {
@@ -39,13 +52,15 @@ DriverNeeds xdp_needs(const Config::Xdp& config) {
     needs.writable.emplace_back(kBpfMount);
     return needs;
   }
-  needs.prepare = {
-      // systemd mounts it for root alone. What is in there has rights of its
-      // own; this does not let anybody list it.
-      {"/bin/chmod", "a+x", kBpfMount},
-      own_directory(config.pin_path, "0750"),
-      // What an earlier run as another user left there.
-      {"/bin/chown", "-R", "pxegate:pxegate", config.pin_path}};
+  // systemd mounts it for root alone. What is in there has rights of its own;
+  // this does not let anybody list it.
+  needs.prepare = {{"/bin/chmod", "a+x", kBpfMount}};
+  // Nothing but pins is given away, and not those of others.
+  const std::string pins = plain_path(config.pin_path);
+  if (!pins.starts_with(std::string(kBpfMount) + "/")) return needs;
+  needs.prepare.push_back(own_directory(pins, "0750"));
+  // What an earlier run as another user left there.
+  needs.prepare.push_back({"/bin/chown", "-R", "pxegate:pxegate", pins});
   return needs;
 }
 
@@ -61,10 +76,16 @@ DriverNeeds iptables_needs() {
 
 DriverNeeds dnsmasq_needs(const Config::Dnsmasq& config) {
   // To see what dnsmasq, another user's process, has not read yet.
-  return {.capabilities = {kSysPtrace},
-          .system_calls = {"pidfd_getfd"},
-          .prepare = {own_directory(config.dhcp_hostsdir, "0755")},
-          .writable = {config.dhcp_hostsdir}};
+  DriverNeeds needs{.capabilities = {kSysPtrace},
+                    .system_calls = {"pidfd_getfd"},
+                    .prepare = {},
+                    .writable = {config.dhcp_hostsdir}};
+  // What stands in the root directory is the system's: /etc, /tmp.
+  const std::string hosts = plain_path(config.dhcp_hostsdir);
+  if (hosts.rfind('/') > 0) {
+    needs.prepare.push_back(own_directory(hosts, "0755"));
+  }
+  return needs;
 }
 
 DriverNeeds of_capabilities(std::vector<Capability> capabilities) {

@@ -93,7 +93,7 @@ def root_with(tmp_path: Path, unit: Path) -> Path:
     units.mkdir(parents=True)
     shutil.copy(unit, units)
     for program in ("usr/bin/pxegate", "usr/sbin/dnsmasq", "bin/kill", "bin/chmod",
-                    "bin/chown", "bin/systemctl", "usr/bin/install"):
+                    "bin/chown", "bin/systemctl", "bin/sh"):
         (root / program).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy("/bin/true", root / program)
     (units / "dnsmasq.service").write_text(
@@ -162,6 +162,62 @@ def test_paths_of_the_configuration_are_words_of_the_unit(tmp_path):
                         "dhcp_hostsdir = /srv/a \"b\" 100%/h$$x\n"))
     assert made.commands("ExecStartPre")[0][-1] == '/srv/a "b" 100%/h$x'
     assert '"-/srv/my logs"' in made.all("ReadWritePaths")
+
+
+OPTIONS = {"xdp": ("xdp", "pin_path"), "dnsmasq": ("dnsmasq_pxe_filter", "dhcp_hostsdir")}
+
+
+def prepared(tmp_path: Path, driver: str, path: str | Path) -> list[list[str]]:
+    """What root runs before the service, for a directory that is configured."""
+    section, option = OPTIONS[driver]
+    return Unit(drop_in(tmp_path, f"[pxe_filter]\ndriver = {driver}\n"
+                        f"[{section}]\n{option} = {path}\n")).commands("ExecStartPre")
+
+
+def prepare(tmp_path: Path, path: str | Path) -> None:
+    """As the unit does for the driver dnsmasq."""
+    commands = prepared(tmp_path, "dnsmasq", path)
+    assert commands
+    for command in commands:
+        done = run("unshare", "--mount", "/usr/bin/python3", "-B", "-c",
+                   "import os, sys, as_unit\n"
+                   f"as_unit.name_the_user('pxegate', {UID})\n"
+                   "os.umask(0o077)\n"
+                   "os.execv(sys.argv[1], sys.argv[1:])", *command,
+                   env={**os.environ, "PYTHONPATH": str(ROOT / "tests/e2e")})
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("driver", "path"),
+    [("xdp", "/"), ("xdp", "/etc"), ("xdp", "/sys/fs/bpf"), ("xdp", "/sys/fs/bpf/."),
+     ("xdp", "/sys/fs/bpf/../../../etc/ssh"), ("xdp", "/sys/fs/bpfother/pins"),
+     ("dnsmasq", "/"), ("dnsmasq", "/etc/"), ("dnsmasq", "/srv/../etc")],
+)
+def test_what_is_the_systems_is_not_given_away(tmp_path, driver, path):
+    given = [each for each in prepared(tmp_path, driver, path) if each[0] != "/bin/chmod"]
+    assert given == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="chown needs root")
+@pytest.mark.parametrize("written", ["{}", "{}/", "{}/.", "{}/../hosts"])
+def test_no_symbolic_link_is_followed(tmp_path, written):
+    """Who owns the directory above puts one there, to be given what it leads to."""
+    secret, service = tmp_path / "secret", tmp_path / "service"
+    secret.mkdir(mode=0o700)
+    service.mkdir()
+    (service / "hosts").symlink_to(secret)
+    os.chown(service, UID, UID)
+    prepare(tmp_path, written.format(service / "hosts"))
+    status = secret.stat()
+    assert (status.st_uid, status.st_mode & 0o777) == (0, 0o700)
+    # Without the link, it is made, and given.
+    (service / "hosts").unlink()
+    made = service / "new" / "hosts"
+    prepare(tmp_path, made)
+    assert (made.stat().st_uid, made.stat().st_mode & 0o777) == (UID, 0o755)
+    # Whoever reads it has to get there.
+    assert made.parent.stat().st_mode & 0o777 == 0o755
 
 
 def test_a_driver_of_others_gets_no_privilege(tmp_path):
