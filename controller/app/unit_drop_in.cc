@@ -85,7 +85,8 @@ std::string unit_drop_in(const Config& config) {
   for (std::string& path : writable) path = word(path, false);
   set("ReadWritePaths", writable);
   std::vector<std::string> calls = {"@system-service",
-                                    "~@privileged @resources"};
+                                    "~@privileged @resources "
+                                    "process_vm_readv process_vm_writev"};
   for (const std::string_view call : needs.system_calls) {
     calls.emplace_back(call);
   }

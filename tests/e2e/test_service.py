@@ -220,6 +220,14 @@ def test_no_symbolic_link_is_followed(tmp_path, written):
     assert made.parent.stat().st_mode & 0o777 == 0o755
 
 
+@pytest.mark.parametrize("driver", ["xdp", "nftables", "iptables", "dnsmasq", "noop"])
+def test_it_cannot_write_into_another_process(tmp_path, driver):
+    """Not even with dnsmasq's CAP_SYS_PTRACE, which would let it into root's."""
+    allowed = Unit(drop_in(tmp_path, f"[pxe_filter]\ndriver = {driver}\n")).system_calls()
+    assert "read" in allowed
+    assert not allowed & {"ptrace", "process_vm_readv", "process_vm_writev"}
+
+
 def test_a_driver_of_others_gets_no_privilege(tmp_path):
     made = Unit(drop_in(tmp_path, "[pxe_filter]\ndriver = tor_switch\n"))
     assert made.capabilities == set()
