@@ -48,6 +48,22 @@ std::string_view to_word(Outcome outcome) {
   return "unknown";
 }
 
+// What iptables takes for -i: a trailing '+' stands for anything.
+std::set<std::string> matching(const std::string& pattern) {
+  std::set<std::string> names;
+  const auto links = pattern.ends_with('+') ? read_link_stack()
+                                            : Result<LinkStack>(LinkStack{});
+  if (links) {
+    for (const auto& [name, below] : *links) {
+      if (name.starts_with(pattern.substr(0, pattern.size() - 1))) {
+        names.insert(name);
+      }
+    }
+  }
+  if (names.empty()) names.insert(pattern);
+  return names;
+}
+
 // Where the driver filters by interface, and what says so.
 Gate gate_of(const Config& config) {
   const std::string& driver = config.pxe_filter.driver;
@@ -60,8 +76,7 @@ Gate gate_of(const Config& config) {
     return {driver, all(config.nftables.interfaces), "[nftables] interfaces"};
   }
   if (driver == "iptables") {
-    return {driver,
-            {config.iptables.dnsmasq_interface},
+    return {driver, matching(config.iptables.dnsmasq_interface),
             "[iptables] dnsmasq_interface"};
   }
   return {driver, {}, ""};

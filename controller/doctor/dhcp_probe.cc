@@ -19,6 +19,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -261,29 +262,31 @@ std::optional<Offer> offer_in(std::span<const std::uint8_t> frame,
                .sender_mac = MacAddress(mac).to_string()};
 }
 
-Result<std::vector<Offer>> probe_dhcp(const std::set<std::string>& interfaces,
-                                      milliseconds patience,
-                                      const std::stop_token& stop) {
+Result<DhcpAnswers> probe_dhcp(const std::set<std::string>& interfaces,
+                               milliseconds patience,
+                               const std::stop_token& stop) {
   std::vector<Prober> probers;
   for (const std::string& interface : interfaces) {
     auto prober = make_prober(interface);
     if (!prober) return fail(prober.error());
     if (*prober) probers.push_back(**std::move(prober));
   }
+  DhcpAnswers answers;
   std::set<Offer> offers;
   const auto start = std::chrono::steady_clock::now();
   // Twice, since a request may be lost.
   for (const int round : {1, 2}) {
     for (const Prober& prober : probers) {
       const auto frame = discover_frame(prober.client, prober.xid);
-      // One that is down sends nothing, which another check tells of.
-      [[maybe_unused]] const ssize_t sent =
-          ::send(prober.socket.get(), frame.data(), frame.size(), 0);
+      if (::send(prober.socket.get(), frame.data(), frame.size(), 0) >= 0) {
+        answers.asked.insert(prober.interface);
+      }
     }
-    if (probers.empty()) break;
+    if (answers.asked.empty()) break;
     listen(probers, start + patience * round / 2, stop, offers);
   }
-  return std::vector<Offer>(offers.begin(), offers.end());
+  answers.offers.assign(offers.begin(), offers.end());
+  return answers;
 }
 
 Result<std::set<std::string>> own_addresses() {
@@ -307,19 +310,28 @@ Result<std::set<std::string>> own_addresses() {
   return addresses;
 }
 
-Finding judge_offers(const Result<std::vector<Offer>>& offers,
+Finding judge_offers(const Result<DhcpAnswers>& answers,
                      const std::set<std::string>& own,
                      const std::set<std::string>& interfaces) {
   const std::string check = "other DHCP servers";
-  if (!offers) {
-    return not_known(check, offers.error().message(),
+  if (!answers) {
+    return not_known(check, answers.error().message(),
                      "run it as root, or with CAP_NET_RAW");
   }
   std::vector<std::string> strangers;
-  for (const Offer& offer : *offers) {
+  for (const Offer& offer : answers->offers) {
     if (own.contains(offer.server)) continue;
     strangers.push_back(fmt::format("{} on {} (frame from {})", offer.server,
                                     offer.interface, offer.sender_mac));
+  }
+  std::vector<std::string> unasked;
+  std::ranges::set_difference(interfaces, answers->asked,
+                              std::back_inserter(unasked));
+  if (strangers.empty() && !unasked.empty()) {
+    return not_known(
+        check,
+        fmt::format("no request could be sent on {}", fmt::join(unasked, ", ")),
+        "where it is an Ethernet, see that it is up");
   }
   if (strangers.empty()) {
     return good(check,

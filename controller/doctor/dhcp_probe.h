@@ -39,19 +39,25 @@ std::vector<std::uint8_t> discover_frame(const MacAddress& client,
 std::optional<Offer> offer_in(std::span<const std::uint8_t> frame,
                               const MacAddress& client, std::uint32_t xid);
 
+struct DhcpAnswers {
+  std::set<std::string> asked;  // interfaces on which a request went out
+  std::vector<Offer> offers;
+};
+
 // Asks on all `interfaces` at once, twice, and listens for `patience` in all.
-// Those that do not exist or are no Ethernet are passed over. kPermission
-// without CAP_NET_RAW. A stop requested on `stop` ends it early.
-Result<std::vector<Offer>> probe_dhcp(const std::set<std::string>& interfaces,
-                                      std::chrono::milliseconds patience,
-                                      const std::stop_token& stop);
+// Those that do not exist, are down or are no Ethernet are passed over.
+// kPermission without CAP_NET_RAW. A stop requested on `stop` ends it early.
+Result<DhcpAnswers> probe_dhcp(const std::set<std::string>& interfaces,
+                               std::chrono::milliseconds patience,
+                               const std::stop_token& stop);
 
 // IPv4 addresses of this network namespace.
 Result<std::set<std::string>> own_addresses();
 
 // Offers of this host's own server, which came back through a relay, are none
-// to complain of. Pure.
-Finding judge_offers(const Result<std::vector<Offer>>& offers,
+// to complain of. Nothing is known of `interfaces` that were not asked on.
+// Pure.
+Finding judge_offers(const Result<DhcpAnswers>& answers,
                      const std::set<std::string>& own,
                      const std::set<std::string>& interfaces);
 

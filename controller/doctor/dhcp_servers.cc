@@ -415,6 +415,16 @@ std::vector<Finding> judge_dhcp_servers(const DhcpServerScan& scan,
     }
     std::set<std::string> heard = server.interfaces;
     if (heard.empty()) heard = addressed;
+    if (heard.empty()) {
+      findings.push_back(not_known(
+          check,
+          fmt::format("{} hears requests everywhere, and no interface that is "
+                      "up has an IPv4 address: of IPv6 this does not tell",
+                      describe(server)),
+          "have it listen where the filter is only (dnsmasq: --interface=… "
+          "--bind-interfaces)"));
+      continue;
+    }
     std::set<std::string> open;
     bool behind = false;
     for (const std::string& name : heard) {

@@ -53,20 +53,30 @@ Finding examine_kernel() {
                  "use a newer one, or [pxe_filter] driver = nftables");
 }
 
-Finding examine_program(std::uint32_t max_clients) {
-  const std::string check = "XDP program";
+// Loads the program, and drops it again.
+Result<> try_program(std::uint32_t max_clients) {
   const auto loaded =
       load_program(max_clients, PinnedMaps{&known_layouts().back(), {}});
-  if (loaded) {
+  if (!loaded) return fail(loaded.error());
+  return {};
+}
+
+bool lacks_privilege(const Result<>& tried) {
+  return !tried && tried.error().code() == ErrorCode::kPermission;
+}
+
+Finding examine_program(const Result<>& tried) {
+  const std::string check = "XDP program";
+  if (tried) {
     return good(check, "the kernel takes it (loaded, and dropped again)");
   }
-  const bool privilege = loaded.error().code() == ErrorCode::kPermission;
-  return problem(check, loaded.error().message(),
-                 privilege ? "run it as root, or with CAP_BPF, CAP_NET_ADMIN "
-                             "and CAP_PERFMON"
-                           : "see the log of the kernel (`dmesg`); where it "
-                             "cannot be helped: [pxe_filter] driver = "
-                             "nftables");
+  return problem(check, tried.error().message(),
+                 lacks_privilege(tried)
+                     ? "run it as root, or with CAP_BPF, CAP_NET_ADMIN "
+                       "and CAP_PERFMON"
+                     : "see the log of the kernel (`dmesg`); where it "
+                       "cannot be helped: [pxe_filter] driver = "
+                       "nftables");
 }
 
 // The nearest ancestor of `path` that exists, itself included.
@@ -129,8 +139,14 @@ Finding examine_vlans(const std::string& interface) {
 }
 
 Finding examine_mode(const std::string& interface, const Attachment& attachment,
-                     const XdpOptions& options) {
+                     const XdpOptions& options, bool may_look) {
   const std::string check = "XDP on " + interface;
+  // A program that this filter's pins cannot be asked about is nobody's to
+  // remove.
+  if (!may_look && !attachment.ours()) {
+    return not_known(check, "whose program it runs cannot be looked at",
+                     "run it as root");
+  }
   if (const auto free = attachment.check_free(); !free) {
     return problem(check, free.error().message(),
                    "one program has a NIC for itself, unless all of them "
@@ -160,8 +176,8 @@ Finding examine_mode(const std::string& interface, const Attachment& attachment,
 }  // namespace
 
 std::vector<Finding> examine_xdp(const XdpOptions& options) {
-  std::vector<Finding> findings{examine_kernel(),
-                                examine_program(options.max_clients),
+  const Result<> tried = try_program(options.max_clients);
+  std::vector<Finding> findings{examine_kernel(), examine_program(tried),
                                 examine_bpffs(options.pin_path)};
   const PinDirectory pins(options.pin_path);
   for (const std::string& interface : options.interfaces) {
@@ -169,7 +185,8 @@ std::vector<Finding> examine_xdp(const XdpOptions& options) {
     if (::if_nametoindex(interface.c_str()) == 0) continue;
     Attachment attachment(interface, pins, options.attach);
     attachment.adopt();
-    findings.push_back(examine_mode(interface, attachment, options));
+    findings.push_back(
+        examine_mode(interface, attachment, options, !lacks_privilege(tried)));
     findings.push_back(examine_vlans(interface));
   }
   return findings;

@@ -194,6 +194,9 @@ def test_wrong_lines_of_the_configuration(controller: Controller) -> None:
 def test_no_such_interface(controller: Controller) -> None:
     findings = examine(controller, {"xdp": {"interfaces": "prov0, eth77"}})
     expect(findings, "interface eth77", "problem", "no such interface", "ip -br link")
+    assert "other DHCP servers" not in [f["check"] for f in findings]  # --no-probe
+    findings = examine(controller, {"xdp": {"interfaces": "prov0, eth77"}}, probe=True)
+    expect(findings, "other DHCP servers", "unknown", "no request could be sent on eth77")
     expect(findings, "interface prov0", "ok", "is up")
 
 
@@ -285,6 +288,8 @@ def test_missing_privileges(controller: Controller) -> None:
         "--reuid=65534", "--regid=65534", "--clear-groups", probe=True,
     )
     expect(findings, "XDP program", "problem", "", "CAP_BPF")
+    # The filter's own program is none to remove.
+    expect(findings, "XDP on prov0", "unknown", "", "run it as root")
     expect(findings, "other DHCP servers", "unknown", "", "CAP_NET_RAW")
     expect(findings, "controller", "unknown", "", "group")
 
@@ -408,6 +413,9 @@ def test_iptables(controller: Controller) -> None:
     findings = examine(controller, wanted)
     expect(findings, "iptables", "ok", "backend")
     expect(findings, "relays", "warning", "relay's", "xdp or nftables")
+    # A pattern of iptables is no name of an interface.
+    wanted["iptables"] = {"dnsmasq_interface": "prov+"}
+    expect(examine(controller, wanted), "DHCP server", "ok", "behind the filter on prov0")
 
 
 def test_raw_sockets_behind_another_driver(

@@ -113,16 +113,35 @@ TEST(Offers, OfThisHostAreNoStrangers) {
   const std::set<std::string> interfaces{"eth1"};
   const Offer ours{"eth1", "192.0.2.1", "02:00:00:00:00:01"};
   const Offer stranger{"eth1", "192.0.2.9", "02:00:00:00:00:09"};
-  EXPECT_EQ(judge_offers(std::vector{ours}, own, interfaces).outcome,
-            Outcome::kGood);
+  EXPECT_EQ(
+      judge_offers(DhcpAnswers{interfaces, {ours}}, own, interfaces).outcome,
+      Outcome::kGood);
   const Finding found =
-      judge_offers(std::vector{ours, stranger}, own, interfaces);
+      judge_offers(DhcpAnswers{interfaces, {ours, stranger}}, own, interfaces);
   EXPECT_EQ(found.outcome, Outcome::kProblem);
   EXPECT_EQ(found.seen,
             "a PXE client was answered by 192.0.2.9 on eth1 (frame from "
             "02:00:00:00:00:09)");
   EXPECT_EQ(judge_offers(fail("no"), own, interfaces).outcome,
             Outcome::kUnknown);
+}
+
+TEST(Offers, AreNotMissedWhereNobodyWasAsked) {
+  const std::set<std::string> interfaces{"eth1", "eth2"};
+  const Finding half = judge_offers(DhcpAnswers{{"eth1"}, {}}, {}, interfaces);
+  EXPECT_EQ(half.outcome, Outcome::kUnknown);
+  EXPECT_EQ(half.seen, "no request could be sent on eth2");
+  const Offer stranger{"eth1", "192.0.2.9", "02:00:00:00:00:09"};
+  EXPECT_EQ(
+      judge_offers(DhcpAnswers{{"eth1"}, {stranger}}, {}, interfaces).outcome,
+      Outcome::kProblem);
+}
+
+TEST(Probe, TellsWhereItCouldAsk) {
+  using std::chrono::milliseconds;
+  const auto answers = probe_dhcp({"lo", "nosuch0"}, milliseconds(1), {});
+  ASSERT_TRUE(answers) << answers.error().message();
+  EXPECT_EQ(answers->asked, std::set<std::string>{});
 }
 
 }  // namespace

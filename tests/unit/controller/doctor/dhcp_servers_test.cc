@@ -84,6 +84,19 @@ TEST(DhcpServers, AreJudgedByWhereTheyHear) {
   }
 }
 
+TEST(DhcpServers, AreNotBehindTheFilterForWantOfAnAddress) {
+  const DhcpServerScan scan{{{.pid = 7,
+                              .name = "dnsmasq",
+                              .same_netns = true,
+                              .interfaces = {},
+                              .raw = false}},
+                            0};
+  const auto findings = judge_dhcp_servers(scan, {}, {{"eth1", {}}},
+                                           {"xdp", {"eth1"}, "interfaces"});
+  ASSERT_EQ(findings.size(), 1U);
+  EXPECT_EQ(findings[0].outcome, Outcome::kUnknown) << findings[0].seen;
+}
+
 TEST(DhcpServers, HaveNamesThatAreSafeToPrint) {
   DhcpServerScan scan;
   scan.servers.push_back({.pid = 9,
