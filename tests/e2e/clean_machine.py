@@ -71,7 +71,8 @@ class CleanMachine:
         archives = CACHE / "archives"
         (archives / "partial").mkdir(parents=True, exist_ok=True)
         self._keeper = subprocess.Popen(
-            ["unshare", "--mount", "sh", "-c", _SET_UP, "sh", root, self._folder, archives],
+            ["setpriv", "--pdeathsig", "KILL",  # nothing is left of a killed run
+             "unshare", "--mount", "sh", "-c", _SET_UP, "sh", root, self._folder, archives],
             stdout=subprocess.PIPE, text=True)
         assert self._keeper.stdout.readline() == "ready\n", "the machine does not start"
         return self

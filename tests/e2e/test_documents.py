@@ -249,7 +249,8 @@ class System:
     def __init__(self, lab: Lab, image: Path, folder: Path) -> None:
         self._process = lab.popen(
             "spine",
-            ["unshare", "--mount", "sh", "-c", SYSTEM, "sh", folder, image, ROOT],
+            ["setpriv", "--pdeathsig", "KILL",
+             "unshare", "--mount", "sh", "-c", SYSTEM, "sh", folder, image, ROOT],
             stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
         )
         assert self._process.stdout.readline() == "ready\n"

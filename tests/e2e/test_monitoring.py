@@ -270,7 +270,8 @@ def test_the_counters_are_those_of_the_filter(world: World) -> None:
             'verdict="allow", reason="rule"})'
         )
         # A DISCOVER and a REQUEST at least, each time.
-        assert world.prometheus.value(expr) >= 2 * ROUNDS * len(hosts)
+        world.prometheus.wait_value(
+            expr, lambda value, hosts=hosts: value >= 2 * ROUNDS * len(hosts))
     for relay in clients["relays"]:
         for verdict, packets in (("allow", relay["allowed"]), ("deny", relay["dropped"])):
             selector = f'{{relay="{relay["relay"]}", verdict="{verdict}"}}'
@@ -289,8 +290,8 @@ def test_each_inspection_is_timed(world: World) -> None:
     # Not an absolute time: that they are delays at all, and no epoch or skew.
     mean = world.prometheus.value(f'{name}_sum{{change="open"}}') / inspections
     assert 0 < mean < PATIENCE
-    assert world.prometheus.value(f'{name}_count{{change="close"}}') > 0
-    assert world.prometheus.value("pxegate_hints_total") > 0
+    world.prometheus.wait_value(f'{name}_count{{change="close"}}', lambda value: value > 0)
+    world.prometheus.wait_value("pxegate_hints_total", lambda value: value > 0)
 
 
 def test_nothing_fires_while_all_is_well(world: World) -> None:
@@ -299,7 +300,9 @@ def test_nothing_fires_while_all_is_well(world: World) -> None:
     assert len(rules) == len(alerts())
     for rule in rules:
         assert rule["health"] in ("ok", "unknown") and not rule.get("lastError"), rule
-    assert world.prometheus.alert_states() == {}
+    # A scrape that a busy machine was too slow for makes one pending, for a moment.
+    assert wait_for(lambda: world.prometheus.alert_states() == {}, PATIENCE, 0.2), (
+        world.prometheus.alert_states())
 
 
 def test_the_policy_gets_stale_when_ironic_ends(world: World) -> None:
