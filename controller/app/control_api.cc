@@ -83,7 +83,8 @@ Wait wait_for(int fd, short events, int stop_fd, SteadyTime deadline) {
 // go when the server stops.
 class ConnectionStream final : public httplib::Stream {
  public:
-  ConnectionStream(int fd, int stop_fd) : fd_(fd), stop_fd_(stop_fd) {}
+  ConnectionStream(int fd, int stop_fd, milliseconds answer_timeout)
+      : fd_(fd), stop_fd_(stop_fd), answer_timeout_(answer_timeout) {}
 
   bool is_readable() const override { return true; }
   bool is_writable() const override { return !broken_; }
@@ -99,6 +100,9 @@ class ConnectionStream final : public httplib::Stream {
 
   ssize_t write(const char* data, size_t size) override {
     if (broken_) return -1;
+    if (!answer_deadline_) {
+      answer_deadline_ = std::chrono::steady_clock::now() + answer_timeout_;
+    }
     std::size_t sent = 0;
     while (sent < size) {
       const ssize_t count =
@@ -156,7 +160,10 @@ class ConnectionStream final : public httplib::Stream {
 
   bool wait_writable() const {
     const auto start = std::chrono::steady_clock::now();
-    switch (wait_for(fd_, POLLOUT, stop_fd_, start + kWriteTimeout)) {
+    // Without an end of its own, a few who read slowly would hold all threads.
+    if (start >= *answer_deadline_) return false;
+    switch (wait_for(fd_, POLLOUT, stop_fd_,
+                     std::min(start + kWriteTimeout, *answer_deadline_))) {
       case Wait::kReady:
         return true;
       case Wait::kTimeout:
@@ -171,6 +178,8 @@ class ConnectionStream final : public httplib::Stream {
 
   const int fd_;
   const int stop_fd_;
+  const milliseconds answer_timeout_;
+  std::optional<SteadyTime> answer_deadline_;  // from its first byte on
   const SteadyTime request_deadline_ =
       std::chrono::steady_clock::now() + kRequestTimeout;
   std::array<char, 4096> buffer_{};
@@ -186,11 +195,14 @@ class ConnectionStream final : public httplib::Stream {
 class HttpServer final : public httplib::Server {
  public:
   // httplib takes a server without a socket for one that is shutting down.
-  explicit HttpServer(int listen_fd) { svr_sock_ = listen_fd; }
+  HttpServer(int listen_fd, milliseconds answer_timeout)
+      : answer_timeout_(answer_timeout) {
+    svr_sock_ = listen_fd;
+  }
   ~HttpServer() override { svr_sock_ = INVALID_SOCKET; }
 
   void serve(int fd, int stop_fd) {
-    ConnectionStream stream(fd, stop_fd);
+    ConnectionStream stream(fd, stop_fd, answer_timeout_);
     bool closed = false;
     // httplib would compress with Brotli at its slowest: seconds for a large
     // policy, to save bytes that never leave the machine.
@@ -202,6 +214,9 @@ class HttpServer final : public httplib::Server {
   }
 
   void abandon() { svr_sock_ = INVALID_SOCKET; }
+
+ private:
+  const milliseconds answer_timeout_;
 };
 
 void answer(httplib::Response& response, int status, const Json& json) {
@@ -475,10 +490,10 @@ class SignalsBlocked {
 class ControlApi::Listener {
  public:
   Listener(UniqueFd fd, ControlBackend& backend, const Clock& clock,
-           bool read_only)
+           milliseconds answer_timeout, bool read_only)
       : fd_(std::move(fd)),
         endpoints_(backend, clock, read_only),
-        server_(fd_.get()) {
+        server_(fd_.get(), answer_timeout) {
     // Before httplib's own routing, which knows no 405.
     server_.set_pre_routing_handler(
         [this](const httplib::Request& request, httplib::Response& response) {
@@ -611,6 +626,7 @@ Result<> ControlApi::start() {
     auto fd = listen_tcp(options_.listen);
     if (!fd) return fail(fd.error());
     tcp_ = std::make_unique<Listener>(std::move(*fd), backend_, clock_,
+                                      options_.answer_timeout,
                                       /*read_only=*/true);
   }
   auto fd = listen_unix(options_.socket);
@@ -619,6 +635,7 @@ Result<> ControlApi::start() {
     return fail(fd.error());
   }
   unix_ = std::make_unique<Listener>(std::move(*fd), backend_, clock_,
+                                     options_.answer_timeout,
                                      /*read_only=*/false);
   unix_->own_path(options_.socket);
   Result<> started = unix_->start(kUnixThreads);

@@ -25,6 +25,8 @@ struct ControlApiOptions {
   // "address:port", "[address]:port" or ":port" for all addresses; empty: no
   // TCP.
   std::string listen;
+  // In which an answer has to be read once it has begun.
+  std::chrono::milliseconds answer_timeout{60'000};
 };
 
 // The control API: JSON over HTTP, one request per connection.

@@ -74,8 +74,9 @@ class ControlApiTest : public ::testing::Test {
   std::string socket() const { return folder_ / "run/pxegate.sock"; }
 
   void start(const std::string& listen = "") {
-    api_ = std::make_unique<ControlApi>(backend_, clock_,
-                                        ControlApiOptions{socket(), listen});
+    ControlApiOptions options{.socket = socket(), .listen = listen};
+    options.answer_timeout = answer_timeout_;
+    api_ = std::make_unique<ControlApi>(backend_, clock_, options);
     const auto started = api_->start();
     ASSERT_TRUE(started) << started.error().message();
   }
@@ -91,6 +92,7 @@ class ControlApiTest : public ::testing::Test {
 
   const testing::TempDir folder_;
   const FakeClock clock_{};
+  milliseconds answer_timeout_ = ControlApiOptions().answer_timeout;
   FakeBackend backend_;
   std::unique_ptr<ControlApi> api_;
 };
@@ -478,8 +480,9 @@ TEST_F(ControlApiTest, ALargeBodyDoesNotCostTheAnswer) {
               StartsWith("HTTP/1.1 200 "));
 }
 
-TEST_F(ControlApiTest, StopsPromptlyThoughClientsAreSilentOrDoNotRead) {
-  // Enough that the answer cannot all sit in the socket's buffer.
+// So many ports that an answer with all of them cannot all sit in the socket's
+// buffer.
+Inventory large_inventory() {
   std::vector<Port> ports;
   for (std::uint32_t i = 0; i < 30'000; ++i) {
     Port port;
@@ -488,7 +491,30 @@ TEST_F(ControlApiTest, StopsPromptlyThoughClientsAreSilentOrDoNotRead) {
                                static_cast<std::uint8_t>(i)});
     ports.push_back(std::move(port));
   }
-  backend_.set_inventory(Inventory::make({}, std::move(ports)).value());
+  return Inventory::make({}, std::move(ports)).value();
+}
+
+TEST_F(ControlApiTest, WhoReadsSlowlyHoldsNoThreadForLong) {
+  backend_.set_inventory(large_inventory());
+  answer_timeout_ = milliseconds(500);
+  start();
+  const UniqueFd slow = connect_unix(socket());
+  const std::string request = "GET /v1/policy HTTP/1.1\r\n\r\n";
+  ASSERT_GT(send(slow.get(), request.data(), request.size(), 0), 0);
+  std::string answer;
+  char buffer[4096];
+  for (int reads = 0; true; ++reads) {
+    const ssize_t count = read(slow.get(), buffer, sizeof(buffer));
+    if (count <= 0) break;
+    answer.append(buffer, static_cast<std::size_t>(count));
+    if (reads < 50) std::this_thread::sleep_for(milliseconds(20));
+  }
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
+  EXPECT_FALSE(answer.ends_with("\r\n0\r\n\r\n")) << answer.size();
+}
+
+TEST_F(ControlApiTest, StopsPromptlyThoughClientsAreSilentOrDoNotRead) {
+  backend_.set_inventory(large_inventory());
   start();
   const UniqueFd silent = connect_unix(socket());
   const UniqueFd half = connect_unix(socket());
