@@ -15,8 +15,8 @@ import pytest
 
 from as_unit import Unit
 from clean_machine import CleanMachine
+from debian_package import NEXT_VERSION, next_version, packed
 from lab import Lab, wait_for
-from packaging import NEXT_VERSION, next_version, packed
 from probe import Probe
 from subject import PATIENCE, FakeIronic, as_config
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from booted_machine import BootedMachine
+from debian_package import next_version, packed
 from firmware import BIOS, boot_all
 from lab import Lab, wait_for
-from packaging import next_version, packed
 from probe import Probe
 from subject import PATIENCE, FakeIronic, as_config
 
