@@ -30,7 +30,8 @@ namespace {
 
 using Outcome = Finding::Outcome;
 
-constexpr std::chrono::milliseconds kProbePatience{4'000};
+// dnsmasq pings an address for up to three seconds before it offers it.
+constexpr std::chrono::milliseconds kProbePatience{6'000};
 constexpr std::string_view kConfigRemedy =
     "`pxegate config sample` shows every option with its help";
 

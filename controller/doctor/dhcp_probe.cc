@@ -335,7 +335,9 @@ Finding judge_offers(const Result<DhcpAnswers>& answers,
   }
   if (strangers.empty()) {
     return good(check,
-                fmt::format("none answered a PXE client's DISCOVER on {}",
+                fmt::format("none answered a PXE client's DISCOVER on {} "
+                            "(DHCPv4; another network behind a tag or a "
+                            "relay was not asked)",
                             fmt::join(interfaces, ", ")));
   }
   return problem(check,

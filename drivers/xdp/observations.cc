@@ -194,15 +194,22 @@ Result<std::vector<pxe_traffic>> read_traffic(int fd, __u32 place) {
 using RequestSums =
     std::array<std::array<std::array<__u64, PXE_REASONS>, PXE_VERDICTS>, 2>;
 
-void add_to(RequestSums& sums, const pxe_traffic& traffic) {
+void add_to(RequestSums& sums, const RequestSums& more) {
   for (std::size_t relayed = 0; relayed < sums.size(); ++relayed) {
     for (std::size_t verdict = 0; verdict < PXE_VERDICTS; ++verdict) {
       for (std::size_t reason = 0; reason < PXE_REASONS; ++reason) {
         sums.at(relayed).at(verdict).at(reason) +=
-            traffic.packets[relayed][verdict][reason];
+            more.at(relayed).at(verdict).at(reason);
       }
     }
   }
+}
+
+RequestSums sums_of(const pxe_traffic& traffic) {
+  static_assert(sizeof(traffic.packets) == sizeof(RequestSums));
+  RequestSums sums;
+  std::memcpy(&sums, traffic.packets, sizeof(sums));
+  return sums;
 }
 
 void add_counts(Observations& seen, const std::string& interface,
@@ -228,17 +235,20 @@ Result<> read_requests(int fd, Observations& seen) {
     if (!all) return fail(all.error());
     for (const pxe_traffic& own : *all) {
       const bool used = own.ifindex != 0 || place == PXE_TRAFFIC_PLACES;
-      if (used) add_to(by_interface[own.ifindex], own);
+      if (used) add_to(by_interface[own.ifindex], sums_of(own));
     }
   }
+  // By name once more: two interfaces may swap theirs in between.
+  std::map<std::string, RequestSums> by_name;
   for (const auto& [ifindex, sums] : by_interface) {
     std::array<char, IF_NAMESIZE> name{};
     if (ifindex == 0) {
-      if (sums != RequestSums{}) add_counts(seen, "", sums);
+      if (sums != RequestSums{}) add_to(by_name[""], sums);
     } else if (::if_indextoname(ifindex, name.data()) != nullptr) {
-      add_counts(seen, name.data(), sums);
+      add_to(by_name[name.data()], sums);
     }
   }
+  for (const auto& [name, sums] : by_name) add_counts(seen, name, sums);
   return {};
 }
 
