@@ -40,7 +40,7 @@ using std::chrono::milliseconds;
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 constexpr unsigned kUnixThreads = 8;
-constexpr unsigned kTcpThreads = 2;
+constexpr unsigned kTcpThreads = 4;
 // Syncs that may wait at the same time, so that some thread is always free to
 // answer `status`.
 constexpr int kMaxWaitingSyncs = 3;

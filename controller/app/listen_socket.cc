@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -24,6 +26,8 @@ namespace {
 
 constexpr mode_t kSocketMode = 0660;
 constexpr int kBacklog = 64;
+// How long a connection may say nothing before it is taken all the same.
+constexpr int kSilenceSeconds = 30;
 
 // The address of a Unix socket; kInvalid where the path is too long for one.
 Result<sockaddr_un> unix_address(const std::string& path) {
@@ -165,6 +169,10 @@ Result<UniqueFd> listen_tcp(const std::string& listen) {
   if (!fd) return fail(fd.error());
   const int on = 1;
   setsockopt(fd->get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  // Browsers connect in advance and say nothing: such a connection waits in the
+  // kernel (tcp(7)), not in a thread.
+  setsockopt(fd->get(), IPPROTO_TCP, TCP_DEFER_ACCEPT, &kSilenceSeconds,
+             sizeof(kSilenceSeconds));
   if (bind(fd->get(), addresses->ai_addr, addresses->ai_addrlen) != 0 ||
       ::listen(fd->get(), kBacklog) != 0) {
     const int errnum = errno;

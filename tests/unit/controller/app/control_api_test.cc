@@ -629,6 +629,21 @@ TEST_F(ControlApiTest, TcpIsForReading) {
   }
 }
 
+TEST_F(ControlApiTest, SilentConnectionsOverTcpKeepNobodyWaiting) {
+  start("127.0.0.1:0");
+  std::vector<UniqueFd> silent;
+  for (int i = 0; i < 16; ++i) {
+    silent.push_back(connect_tcp(api_->tcp_port()));
+    ASSERT_TRUE(silent.back());
+  }
+  const auto before = std::chrono::steady_clock::now();
+  EXPECT_THAT(exchange(connect_tcp(api_->tcp_port()),
+                       "GET /v1/status HTTP/1.1\r\n\r\n"),
+              StartsWith("HTTP/1.1 200 "));
+  // Each would hold a thread for five seconds.
+  EXPECT_LT(std::chrono::steady_clock::now() - before, seconds(5));
+}
+
 TEST_F(ControlApiTest, ThereIsNoTcpUnlessAskedFor) {
   start();
   EXPECT_EQ(api_->tcp_port(), 0);
