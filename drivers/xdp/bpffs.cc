@@ -32,15 +32,6 @@ bool on_bpffs(const std::string& path) {
   return ::statfs(path.c_str(), &info) == 0 && info.f_type == BPF_FS_MAGIC;
 }
 
-// The nearest ancestor of `path` that exists, `path` itself included.
-std::string existing_ancestor(std::filesystem::path path) {
-  std::error_code ignored;
-  while (!std::filesystem::exists(path, ignored) && path.has_relative_path()) {
-    path = path.parent_path();
-  }
-  return path.string();
-}
-
 // Whether the file system that holds `path` is mounted in this process's mount
 // namespace but not in PID 1's. False where that cannot be told.
 bool mounted_privately(const std::string& path) {
@@ -206,6 +197,15 @@ std::string decode(std::string_view name) {
 }
 
 }  // namespace
+
+std::string existing_ancestor(const std::string& of) {
+  std::filesystem::path path(of);
+  std::error_code ignored;
+  while (!std::filesystem::exists(path, ignored) && path.has_relative_path()) {
+    path = path.parent_path();
+  }
+  return path.string();
+}
 
 PinDirectory::PinDirectory(std::string path) : path_(std::move(path)) {
   while (path_.size() > 1 && path_.back() == '/') path_.pop_back();

@@ -14,6 +14,9 @@ namespace pxegate {
 // Where this version's maps are pinned, below pin_path.
 inline constexpr std::string_view kMapsDirectory = "maps";
 
+// The nearest ancestor of `of` that exists, itself included.
+std::string existing_ancestor(const std::string& of);
+
 // The directory that holds what the driver pins: maps by name under maps/, and
 // one link per interface under links/.
 class PinDirectory {

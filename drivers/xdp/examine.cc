@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -25,8 +24,6 @@
 
 namespace pxegate {
 namespace {
-
-namespace fs = std::filesystem;
 
 // The oldest that tests run on.
 constexpr std::pair<unsigned, unsigned> kOldestKernel{6, 1};
@@ -79,18 +76,9 @@ Finding examine_program(const Result<>& tried) {
                        "nftables");
 }
 
-// The nearest ancestor of `path` that exists, itself included.
-std::string nearest(fs::path path) {
-  std::error_code ignored;
-  while (!fs::exists(path, ignored) && path.has_relative_path()) {
-    path = path.parent_path();
-  }
-  return path.string();
-}
-
 Finding examine_bpffs(const std::string& pin_path) {
   const std::string check = "bpffs";
-  const std::string there = nearest(pin_path);
+  const std::string there = existing_ancestor(pin_path);
   struct statfs info {};
   if (::statfs(there.c_str(), &info) != 0) {
     return not_known(check, fmt::format("{} cannot be looked at", there),

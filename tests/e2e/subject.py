@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,18 @@ class Controller:
         assert self.process is not None
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
         return int(re.search(rf"{what}:\s+(\d+) kB", status).group(1))
+
+
+@contextlib.contextmanager
+def filtering(lab: Lab, sections: Sections) -> Iterator[Controller]:
+    """A controller that has synced, whose filter is gone afterwards."""
+    controller = Controller(lab)
+    controller.set_defaults(sections)
+    controller.configure({})
+    with controller:
+        controller.start_synced()
+        yield controller
+        controller.cli("teardown")
 
 
 class FakeIronic:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from subject import BINARY, Controller, FakeIronic, Lab, wait_for
+from subject import BINARY, Controller, FakeIronic, Lab, filtering, wait_for
 
 SPARE, PEER = "spare0", "spare1"  # a second NIC of the spine, and its cable's end
 PROGRAM = 'char _license[] __attribute__((section("license"))) = "GPL";\n' + (
@@ -85,13 +85,8 @@ def server(
 def controller(
     lab: Lab, ironic: FakeIronic, spare: None, server: contextlib.ExitStack
 ) -> Iterator[Controller]:
-    controller = Controller(lab)
-    controller.set_defaults({"ironic": {"endpoint_override": ironic.url}})
-    controller.configure({})
-    with controller:
-        controller.start_synced()
+    with filtering(lab, {"ironic": {"endpoint_override": ironic.url}}) as controller:
         yield controller
-        controller.cli("teardown")
 
 
 def examine(

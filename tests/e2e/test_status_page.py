@@ -20,7 +20,7 @@ from selenium.webdriver.common.by import By
 from forward import forwarded
 from lab import Lab, wait_for
 from probe import Probe
-from subject import PATIENCE, ROOT, Controller, FakeIronic
+from subject import PATIENCE, ROOT, Controller, FakeIronic, filtering
 
 PORT = 8089
 ALLOWED, DENIED, UNKNOWN = "leaf1n1", "leaf2n1", "flat1"
@@ -41,19 +41,13 @@ def ironic(lab: Lab) -> Iterator[FakeIronic]:
 
 @pytest.fixture(scope="module")
 def controller(lab: Lab, ironic: FakeIronic) -> Iterator[Controller]:
-    controller = Controller(lab)
-    controller.set_defaults(
-        {
-            "pxe_filter": {"deny_unknown_macs": True},
-            "ironic": {"endpoint_override": ironic.url},
-            "api": {"listen": f"127.0.0.1:{PORT}"},
-        }
-    )
-    controller.configure({})
-    with controller:
-        controller.start_synced()
+    sections = {
+        "pxe_filter": {"deny_unknown_macs": True},
+        "ironic": {"endpoint_override": ironic.url},
+        "api": {"listen": f"127.0.0.1:{PORT}"},
+    }
+    with filtering(lab, sections) as controller:
         yield controller
-        controller.cli("teardown")
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import pytest
 
 from lab import Lab, wait_for
 from probe import Probe
-from subject import BINARY, PATIENCE, Controller, FakeIronic
+from subject import BINARY, PATIENCE, Controller, FakeIronic, filtering
 
 ALLOWED, DENIED = "leaf1n1", "leaf2n1"
 
@@ -74,13 +74,8 @@ def controller(lab: Lab) -> Iterator[Controller]:
     with FakeIronic(lab) as ironic:
         ironic.add("rack1-node1", lab.mac(ALLOWED), state="inspect wait")
         ironic.add("rack2-node1", lab.mac(DENIED))
-        controller = Controller(lab)
-        controller.set_defaults({"ironic": {"endpoint_override": ironic.url}})
-        controller.configure({})
-        with controller:
-            controller.start_synced()
+        with filtering(lab, {"ironic": {"endpoint_override": ironic.url}}) as controller:
             yield controller
-            controller.cli("teardown")
 
 
 @pytest.fixture(scope="module")
